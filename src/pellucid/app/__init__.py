@@ -1,0 +1,4 @@
+"""The web pages and the hosts that show them."""
+
+from ._export import export_html as export_html
+from ._export import page_html as page_html

@@ -1,0 +1,74 @@
+"""One self-contained HTML file from a bundle."""
+
+import base64
+import importlib.resources
+import os
+from pathlib import Path
+
+import msgspec
+
+from ..bundle import Bundle, check_pictures, encode_manifest, pictures, read_bundle
+from ..bundle._atomic import write_file
+
+# The built page holds this block exactly once; `web/page.html` is its source.
+_SLOT = b'<script type="application/json" id="bundle">null</script>'
+
+# A script element ends at the first `</script`, whatever the JSON around it says, and `<!--` changes how it is read.
+# The last two are line ends in JavaScript before 2019; escaping them costs nothing.
+_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+
+
+def export_html(bundle: Bundle | str | os.PathLike[str], path: str | os.PathLike[str]) -> Path:
+    """The path of the page, after it was written there: one HTML file that opens from the disk and asks no server.
+
+    Args:
+        bundle: a bundle, or the path of one.
+        path: file to write or replace, such as `labrador.html`; it appears at once, whole.
+
+    Raises:
+        BundleError: the bundle is damaged or does not agree with itself.
+        ResourceError: the disk is full.
+        InputError: `path` cannot be written.
+
+    Example:
+        >>> from pellucid.app import export_html
+        >>> export_html("labrador.zip", "labrador.html")  # doctest: +SKIP
+        PosixPath('labrador.html')
+    """
+    if not isinstance(bundle, Bundle):
+        bundle = read_bundle(bundle)
+    path = Path(path)
+    write_file(path, page_html(bundle))
+    return path
+
+
+def page_html(bundle: Bundle) -> bytes:
+    """The same page as bytes, UTF-8.
+
+    Args:
+        bundle: a bundle.
+
+    Raises:
+        BundleError: the bundle is damaged or does not agree with itself.
+
+    Example:
+        >>> from pellucid.bundle import read_bundle
+        >>> page_html(read_bundle("labrador.zip"))[:15]  # doctest: +SKIP
+        b'<!doctype html>'
+    """
+    manifest = encode_manifest(bundle.manifest)
+    check_pictures(bundle.manifest, bundle.files)
+    images = {
+        name: "data:image/webp;base64," + base64.b64encode(bundle.files[name]).decode("ascii")
+        for name in pictures(bundle.manifest)
+    }
+    data = msgspec.json.encode({"manifest": msgspec.Raw(manifest), "images": images}).decode("utf-8")
+    for character, escape in _ESCAPES.items():
+        data = data.replace(character, escape)
+    # Split, not replace: the data must never be read as a pattern nor searched for the slot.
+    before, _, after = _template().partition(_SLOT)
+    return before + _SLOT.replace(b"null", b"%s" % data.encode("utf-8")) + after
+
+
+def _template() -> bytes:
+    return importlib.resources.files(__package__).joinpath("static/page.html").read_bytes()

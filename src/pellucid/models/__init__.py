@@ -1,0 +1,5 @@
+"""Models: a module with its layers, preprocessing and labels."""
+
+from ._inception_v1 import InceptionV1 as InceptionV1
+from ._layers import Layer as Layer
+from ._model import Model as Model, borrowed as borrowed, wrap as wrap

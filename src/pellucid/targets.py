@@ -1,0 +1,158 @@
+"""What a picture, a number or a question points at: a unit of a layer, and its text form.
+
+    mixed4d:426            Channel     one channel, wherever it fires
+    mixed4d:426@4,1        Neuron      that channel at row 4, column 1
+    logits:Labrador retriever, logits:208
+                           Logit       one class
+    (no text form)         Direction   a vector of channels, everywhere or at one position
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .errors import TargetError
+
+LOGITS = "logits"
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Channel `index` of a layer, over all positions."""
+
+    layer: str
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.layer}:{self.index}"
+
+
+@dataclass(frozen=True)
+class Neuron:
+    """Channel `index` of a layer at one position; without a position, at the centre of the grid."""
+
+    layer: str
+    index: int
+    row: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.layer}:{self.index}@" + ("centre" if self.row is None else f"{self.row},{self.column}")
+
+
+@dataclass(frozen=True)
+class Logit:
+    """One class of the model's output, by index or by label."""
+
+    label: int | str
+
+    @property
+    def layer(self) -> str:
+        return LOGITS
+
+    def __str__(self) -> str:
+        return f"{LOGITS}:{self.label}"
+
+
+@dataclass(frozen=True)
+class Direction:
+    """A vector over the channels of a layer, everywhere or at one position.
+
+    Args:
+        layer: name of the layer.
+        vector: one number for each channel.
+        row, column: a position of the grid, or neither for all positions.
+        cosine_power: 0 for the plain dot product h·v; p > 0 for (h·v) · max(0.1, cos(h, v))^p, which keeps a strong
+            activation in a merely similar direction from winning (Activation Atlas, 2019).
+    """
+
+    layer: str
+    vector: tuple[float, ...]
+    row: int | None = None
+    column: int | None = None
+    cosine_power: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "vector", tuple(float(value) for value in np.asarray(self.vector).reshape(-1)))
+
+    def __str__(self) -> str:
+        place = "" if self.row is None else f"@{self.row},{self.column}"
+        return f"{self.layer}:direction of {len(self.vector)}{place}"
+
+
+Target = Channel | Neuron | Logit | Direction
+
+_UNIT = re.compile(r"(?P<index>\d+)(@(?P<row>-?\d+),(?P<column>-?\d+)|@(?P<centre>cent(re|er)))?")
+
+
+def parse_target(text: str) -> Target:
+    """The target that `text` names; whether the model has it is not checked here.
+
+    Args:
+        text: `layer:channel`, `layer:channel@row,column`, `layer:channel@centre` or `logits:class`.
+
+    Raises:
+        TargetError: the text has none of these forms.
+
+    Example:
+        >>> parse_target("mixed4d:426@4,1")
+        Neuron(layer='mixed4d', index=426, row=4, column=1)
+    """
+    layer, separator, unit = text.strip().partition(":")
+    layer, unit = layer.strip(), unit.strip()
+    if not separator or not layer or not unit:
+        raise TargetError(
+            f"cannot read {text!r} as a target; write layer:channel (mixed4d:426), "
+            "layer:channel@row,column (mixed4d:426@4,1) or logits:class (logits:Labrador retriever)."
+        )
+    if layer == LOGITS and "@" not in unit:
+        return Logit(int(unit) if unit.isdigit() else unit)
+    match = _UNIT.fullmatch(unit)
+    if match is None:
+        if layer == LOGITS:
+            return Logit(unit)
+        raise TargetError(
+            f"cannot read {unit!r} in {text!r} as a channel; write a number ({layer}:0), "
+            f"or a number and a position ({layer}:0@4,1)."
+        )
+    index = int(match["index"])
+    if match["centre"]:
+        return Neuron(layer, index)
+    if match["row"]:
+        return Neuron(layer, index, int(match["row"]), int(match["column"]))
+    return Channel(layer, index)
+
+
+def target_to_json(target: Target) -> dict[str, Any]:
+    """A JSON value from which `target_from_json` makes the same target again.
+
+    Example:
+        >>> target_to_json(Channel("mixed4d", 426))
+        {'target': 'channel', 'layer': 'mixed4d', 'index': 426}
+    """
+    fields = {"label": target.label} if isinstance(target, Logit) else dict(vars(target))
+    if isinstance(target, Direction):
+        fields["vector"] = list(target.vector)
+    return {"target": type(target).__name__.lower(), **fields}
+
+
+def target_from_json(value: Mapping[str, Any]) -> Target:
+    """The target that `target_to_json` wrote.
+
+    Raises:
+        TargetError: the value does not describe a target.
+
+    Example:
+        >>> target_from_json({"target": "logit", "label": "lemon"})
+        Logit(label='lemon')
+    """
+    kinds = {kind.__name__.lower(): kind for kind in (Channel, Neuron, Logit, Direction)}
+    fields = dict(value)
+    kind = fields.pop("target", None)
+    try:
+        return kinds[kind](**fields)
+    except (KeyError, TypeError) as error:
+        raise TargetError(f"cannot read {dict(value)!r} as a target: {error}.") from None
