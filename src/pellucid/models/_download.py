@@ -86,7 +86,7 @@ def download(
     sha256 = sha256 and sha256.lower()
     if not url.lower().startswith(("http://", "https://")):
         raise DownloadError(f"{url!r} is not an http or https address; {_ADVICE}.")
-    with _writing(destination):
+    with writing(destination):
         destination.parent.mkdir(parents=True, exist_ok=True)
         before = _stamp(destination)
     task = f"downloading {destination.name}"
@@ -137,7 +137,7 @@ def extract_member(archive: Path, member: str, destination: Path, max_bytes: int
         b'weights'
     """
     temporary = destination.with_name(f"{destination.name}.{uuid.uuid4().hex}.tmp")
-    with _writing(destination):
+    with writing(destination):
         destination.parent.mkdir(parents=True, exist_ok=True)
     try:
         with _unpacking(archive), zipfile.ZipFile(archive) as files:
@@ -149,7 +149,7 @@ def extract_member(archive: Path, member: str, destination: Path, max_bytes: int
                 raise WeightsError(f"{member} of {archive} unpacks to {size} bytes, more than the {max_bytes} allowed.")
             with files.open(member) as source:
                 digest = _copy(source, temporary, destination, size)
-        with _writing(destination):
+        with writing(destination):
             os.replace(temporary, destination)
     finally:
         temporary.unlink(missing_ok=True)
@@ -176,7 +176,7 @@ def file_lock(path: Path, *, waiting: Callable[[], None] = lambda: None) -> Iter
     lock = path.with_name(f"{path.name}.lock")
     told = False
     while True:
-        with _writing(lock):
+        with writing(lock):
             file = lock.open("ab")
         try:
             held = _lock(file.fileno())
@@ -195,6 +195,38 @@ def file_lock(path: Path, *, waiting: Callable[[], None] = lambda: None) -> Iter
                 told = True
                 waiting()
             time.sleep(0.05)
+
+
+@contextmanager
+def writing(path: Path, needed: int | None = None) -> Iterator[None]:
+    """Nothing; errors of the operating system in the block become ours, said of `path`.
+
+    Args:
+        path: what the block writes.
+        needed: bytes that it still needs, for the message.
+
+    Raises:
+        ResourceError: the disk, or the user's share of it, is full.
+        WeightsError: any other error.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "note.json"
+        >>> with writing(file):
+        ...     _ = file.write_text("{}")
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+            need = "more room" if needed is None else f"{needed} more bytes"
+            raise ResourceError(
+                f"{path} needs {need} and the disk is full; make room, "
+                "or set PELLUCID_CACHE to a folder on another disk."
+            ) from error
+        raise WeightsError(
+            f"{path} cannot be written ({error.strerror or error}); set PELLUCID_CACHE to a folder that can be."
+        ) from error
 
 
 if sys.platform == "win32":
@@ -264,7 +296,7 @@ class _Fetch:
                 f"{self.url} has the SHA-256 {digest}, expected {self.sha256}; it was removed: "
                 "fetch it again, or pass weights= with the path of the right file."
             )
-        with _writing(self.destination):
+        with writing(self.destination):
             os.replace(self.part, self.destination)
         self.forget()
         self.progress(Event(f"downloading {self.destination.name}", size, size, "byte"))
@@ -325,7 +357,7 @@ class _Fetch:
         task, done, told = f"downloading {self.destination.name}", offset, offset
         digest = hashlib.sha256()
         self.progress(Event(task, done, total, "byte", f"continuing at {offset} bytes" if offset else ""))
-        with _writing(self.part, total):
+        with writing(self.part, total):
             file = self.part.open("r+b" if offset else "wb", buffering=0)
         with file:
             while offset and (chunk := file.read(_CHUNK)):
@@ -335,7 +367,7 @@ class _Fetch:
                 if done > self.max_bytes:
                     self.forget()
                     raise DownloadError(f"{self.url} has more than the {self.max_bytes} bytes allowed; {_ADVICE}.")
-                with _writing(self.part, None if total is None else total - done + len(chunk)):
+                with writing(self.part, None if total is None else total - done + len(chunk)):
                     _append(file, chunk)
                 digest.update(chunk)
                 if done - told >= _EVENT_EVERY:
@@ -343,7 +375,7 @@ class _Fetch:
                     self.progress(Event(task, done, total, "byte"))
             if total is not None and done < total:
                 raise self.stopped("the connection closed", done, total, resumable)
-            with _writing(self.part):
+            with writing(self.part):
                 os.fsync(file.fileno())
         return digest.hexdigest(), done
 
@@ -365,7 +397,7 @@ class _Fetch:
         self.forget()
         if not (version or self.sha256):
             return False
-        with _writing(self.note):
+        with writing(self.note):
             self.note.write_text(json.dumps({"url": self.url, "version": version}), "utf-8")
         return True
 
@@ -438,12 +470,12 @@ def _reason(error: Exception) -> str:
 def _copy(source: IO[bytes], temporary: Path, destination: Path, size: int) -> str:
     """The digest of `source`, which is in `temporary` afterwards."""
     digest = hashlib.sha256()
-    with _writing(destination, size):
+    with writing(destination, size):
         file = temporary.open("xb", buffering=0)
     with file:
         while chunk := source.read(_CHUNK):  # zipfile reads no more than the declared size, and checks the CRC
             digest.update(chunk)
-            with _writing(destination, size):
+            with writing(destination, size):
                 _append(file, chunk)
     return digest.hexdigest()
 
@@ -453,23 +485,6 @@ def _append(file: IO[bytes], chunk: bytes) -> None:
     rest = memoryview(chunk)
     while rest:
         rest = rest[file.write(rest) :]
-
-
-@contextmanager
-def _writing(path: Path, needed: int | None = None) -> Iterator[None]:
-    """Turns the errors of writing `path` into ours."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
-            need = "more room" if needed is None else f"{needed} more bytes"
-            raise ResourceError(
-                f"{path} needs {need} and the disk is full; make room, "
-                "or set PELLUCID_CACHE to a folder on another disk."
-            ) from error
-        raise WeightsError(
-            f"{path} cannot be written ({error.strerror or error}); set PELLUCID_CACHE to a folder that can be."
-        ) from error
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,10 +17,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from pellucid.errors import DownloadError, InputError, WeightsError
+from pellucid.errors import InputError, WeightsError
 from pellucid.events import Event, Progress, silent
 from pellucid.models._download import download as fetch
-from pellucid.models._download import extract_member, file_lock
+from pellucid.models._download import extract_member, file_lock, writing
 from pellucid.models._frozen_graph import read_frozen_graph
 
 _SUFFIXES = (".safetensors", ".pb")
@@ -57,7 +58,9 @@ class WeightsSource:
         if not self.files or not all(file.endswith(_SUFFIXES) for file in self.files):
             raise InputError(f"files={self.files!r} of {self.name} must be names that end in {' or '.join(_SUFFIXES)}.")
         if self.url is not None and self.kept not in self.files:
-            raise InputError(f"{self.kept!r}, which {self.url} gives, is not among files={self.files!r} of {self.name}.")
+            raise InputError(
+                f"{self.kept!r}, which {self.url} gives, is not among files={self.files!r} of {self.name}."
+            )
 
     @property
     def kept(self) -> str:
@@ -102,7 +105,7 @@ def find_weights(
         'tiny.safetensors'
     """
     if path is not None:
-        return _verified(_readable(_given(source, Path(path).expanduser())))
+        return _verified(_readable(_given(source, _home(path))))
     places = search_places()
     for file in _candidates(source, places):
         return _verified(_readable(file))
@@ -113,7 +116,7 @@ def find_weights(
     elif _offline():
         reason, fix = "PELLUCID_OFFLINE forbids fetching them", ", or unset PELLUCID_OFFLINE"
     else:
-        return _fetched(source, progress)
+        return _fetched(source, source.url, progress)
     raise WeightsError(
         f"no weights for {source.name}: {' or '.join(source.files)} is in none of "
         f"{', '.join(str(place) for place in places)}, and {reason}; pass weights= with the file's path, "
@@ -131,7 +134,7 @@ def search_places() -> list[Path]:
         >>> search_places()[-1].name
         'weights'
     """
-    data = [Path(place).expanduser() for place in os.environ.get("PELLUCID_DATA", "").split(os.pathsep) if place]
+    data = [_home(place) for place in os.environ.get("PELLUCID_DATA", "").split(os.pathsep) if place]
     places = [folder for place in data for folder in (place, place / "models")]
     return list(dict.fromkeys([*places, _cache()]))
 
@@ -152,7 +155,7 @@ def file_digest(path: str | os.PathLike[str]) -> str:
         >>> file = Path(tempfile.mkdtemp()) / "weights.pb"
         >>> _ = file.write_bytes(b"weights")
         >>> file_digest(file)[:8]
-        '9ab6f2b5'
+        '9a129038'
     """
     try:
         whole = Path(path).resolve()
@@ -196,7 +199,12 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
 
 def _cache() -> Path:
     folder = os.environ.get("PELLUCID_CACHE") or platformdirs.user_cache_dir("pellucid")
-    return Path(folder).expanduser() / "weights"
+    return _home(folder) / "weights"
+
+
+def _home(path: str | os.PathLike[str]) -> Path:
+    """`path` with its `~` replaced; pathlib's own way fails for users that do not exist."""
+    return Path(os.path.expanduser(path))
 
 
 def _offline() -> bool:
@@ -213,7 +221,9 @@ def _given(source: WeightsSource, path: Path) -> Path:
     if path.is_dir():
         for file in _candidates(source, [path, path / "models"]):
             return file
-        raise WeightsError(f"the folder {path} holds no weights for {source.name}; expected {' or '.join(source.files)}.")
+        raise WeightsError(
+            f"the folder {path} holds no weights for {source.name}; expected {' or '.join(source.files)}."
+        )
     return _suffixed(path)
 
 
@@ -223,7 +233,7 @@ def _suffixed(path: Path) -> Path:
     # PyTorch's own formats are pickles, and reading one may run any code in it.
     kind = path.suffix or "no"
     raise WeightsError(
-        f"{path} has {kind} suffix, expected {' or '.join(_SUFFIXES)}; save its tensors with safetensors.torch.save_file."
+        f"{path} has {kind} suffix, expected {' or '.join(_SUFFIXES)}; save it with safetensors.torch.save_file."
     )
 
 
@@ -232,8 +242,10 @@ def _readable(path: Path) -> Path:
         with path.open("rb") as file:
             file.read(1)
     except FileNotFoundError:
-        around = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = difflib.get_close_matches(path.name, [name for name in around if name.endswith(_SUFFIXES)], 1)
+        around: list[str] = []
+        with suppress(OSError):
+            around = [name for name in os.listdir(path.parent) if name.endswith(_SUFFIXES)]
+        near = difflib.get_close_matches(path.name, around, 1)
         hint = f"; did you mean {near[0]!r}?" if near else "; give the path of a file, or of a folder that holds it."
         raise WeightsError(f"no weights file {path}{hint}") from None
     except OSError as error:
@@ -275,36 +287,39 @@ def _verified(file: Path) -> Path:
     return file
 
 
-def _fetched(source: WeightsSource, progress: Progress) -> Path:
-    """The file of `source` in the cache, fetched into it now, its record written before it appears."""
-    assert source.url is not None
+def _fetched(source: WeightsSource, url: str, progress: Progress) -> Path:
+    """The file of `source` in the cache, fetched into it now; its record is written before it appears."""
     file = _cache() / source.kept
-    archive = file.with_name(f"{PurePosixPath(urlsplit(source.url).path).name or source.kept}.archive")
-    fresh = file.with_name(f"{source.kept}.fetched")
-    _make_cache()
+    incoming = file.parent / "incoming"
+    fetched = incoming / (PurePosixPath(unquote(urlsplit(url).path)).name or source.kept)
+    fresh = incoming / f"{source.kept}.unpacked" if source.member else fetched
+    with writing(incoming):
+        incoming.mkdir(parents=True, exist_ok=True)
 
     def waiting() -> None:
         message = "another process is fetching these weights: waiting for it"
-        progress(Event(f"downloading {source.kept}", 0, None, "byte", message))
+        progress(Event(f"downloading {fetched.name}", 0, None, "byte", message))
 
-    # Not the lock of `file` itself, nor of `fresh`, which the download takes.
-    with file_lock(file.with_name(f"{source.kept}.cache"), waiting=waiting):
+    with file_lock(file, waiting=waiting):
         if file.is_file():  # another process has fetched it meanwhile
             return _verified(file)
-        target = fresh if source.member is None else archive
-        digest = fetch(source.url, target, max_bytes=source.max_bytes, sha256=source.sha256, progress=progress)
-        note: dict[str, Any] = {"url": source.url}
+        digest = fetch(url, fetched, max_bytes=source.max_bytes, sha256=source.sha256, progress=progress)
+        note: dict[str, Any] = {"url": url}
         try:
-            if source.member is not None:
-                note["archive"] = {"sha256": digest, "bytes": archive.stat().st_size, "member": source.member}
-                digest = _extracted(source, archive, fresh)
+            if source.member:
+                note["archive"] = {"member": source.member, "sha256": digest, "bytes": fetched.stat().st_size}
+                try:
+                    digest = extract_member(fetched, source.member, fresh, source.max_bytes)
+                except WeightsError as error:
+                    raise WeightsError(f"{url} gave no usable weights: {error}") from error
             note["file"] = {"sha256": digest, "bytes": fresh.stat().st_size}
-            written = _record(file).with_name(f"{file.name}.json.tmp")
-            written.write_text(json.dumps(note, indent=1) + "\n", "utf-8")
-            os.replace(written, _record(file))
-            os.replace(fresh, file)
+            with writing(file):
+                record = incoming / f"{file.name}.json"
+                record.write_text(json.dumps(note, indent=1) + "\n", "utf-8")
+                os.replace(record, _record(file))
+                os.replace(fresh, file)
         finally:
-            # An archive that does not unpack is of no use to the next call either.
-            archive.unlink(missing_ok=True)
+            # An archive that does not unpack would be of no use to the next call either.
+            fetched.unlink(missing_ok=True)
             fresh.unlink(missing_ok=True)
     return file
