@@ -171,7 +171,7 @@ def _dictionary(layer: str, rows: int, columns: int, channels: int) -> Dictionar
 
 
 def _spatial(layer: str, rows: int, columns: int) -> SpatialPanel:
-    strengths = _strengths(rows, columns) / 500
+    strengths = _strengths(rows, columns) / 1844
     weights = {
         425: [1.0, -0.2, 0.15, -0.9, 0.6, 0.5, 0.2, -0.1, 0.0, 0.0],
         449: [0.5, 0.0, 0.1, -0.3, 0.3, 0.4, -0.6, 0.1, -0.2, 0.2],
@@ -179,7 +179,7 @@ def _spatial(layer: str, rows: int, columns: int) -> SpatialPanel:
         805: [-0.6, 0.0, -0.1, 1.1, -0.2, 0.0, 0.1, 0.0, 0.7, 0.0],
     }
     maps = [
-        ClassMap(class_index=index, values=((strengths @ numpy.array(weight)) * 14 / rows).round(4).tolist())
+        ClassMap(class_index=index, values=((strengths @ numpy.array(weight)) * (14 / rows) ** 2).round(4).tolist())
         for index, weight in weights.items()
     ]
     return SpatialPanel(layer=layer, rows=rows, columns=columns, maps=maps)

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import threading
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -284,8 +285,9 @@ def test_two_processes_fetch_once(server, cache):
             )
             job.start()
             threads.append(job)
-        while sum("another process" in message for message in messages) < 3:
-            threading.Event().wait(0.01)
+        until = time.monotonic() + 5
+        while sum("another process" in message for message in messages) < 3 and time.monotonic() < until:
+            time.sleep(0.01)
     for job in threads:
         job.join(10)
     assert found == [cache / "tiny.pb"] * 3

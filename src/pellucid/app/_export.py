@@ -71,4 +71,4 @@ def page_html(bundle: Bundle) -> bytes:
 
 
 def _template() -> bytes:
-    return importlib.resources.files(__package__).joinpath("static/page.html").read_bytes()
+    return importlib.resources.files("pellucid.app").joinpath("static/page.html").read_bytes()

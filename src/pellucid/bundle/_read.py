@@ -136,7 +136,7 @@ def decode_manifest(data: bytes) -> Manifest:
         header = msgspec.json.decode(data, type=_Header)
     except msgspec.ValidationError as error:
         raise BundleError(f"{MANIFEST} does not say its schema and kind: {error}.") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BundleError(f"{MANIFEST} is damaged or cut short: {error}.") from error
     if header.schema != SCHEMA:
         remedy = "write it again with this version" if header.schema < SCHEMA else "a newer Pellucid wrote it; upgrade"

@@ -1,0 +1,33 @@
+"""What all tests share: a torchvision that imports beside a CPU build of torch, and the data that some of them need."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+
+
+def _let_torchvision_import() -> None:
+    """Declare the two operators that torchvision's compiled part would have, where that part does not load."""
+    spec = find_spec("torchvision")
+    if spec is None or spec.origin is None:
+        return
+    try:
+        torch.ops.load_library(str(Path(spec.origin).with_name("_C.so")))
+    except OSError:
+        for name in ("nms", "qnms"):
+            torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+
+_let_torchvision_import()
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real weights and photos; the test skips where it is absent."""
+    places = [*os.environ.get("PELLUCID_DATA", "").split(os.pathsep), str(Path(__file__).parents[2] / "shared" / "data")]
+    for place in filter(None, places):
+        if (Path(place) / "models").is_dir():
+            return Path(place).resolve()
+    pytest.skip("needs real weights and photos: set PELLUCID_DATA to a folder with models/ and images/")
