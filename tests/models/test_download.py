@@ -204,6 +204,8 @@ def test_it_starts_over_where_the_part_does_not_fit(server, tmp_path, fault):
         server.ignores_if_range = fault == "heeds no If-Range"
         server.body = body = BODY[::-1]
     assert download(url, tmp_path / "w", max_bytes=10**7) == hashlib.sha256(body).hexdigest()
+    assert ("Range" in server.requests[1]) == (fault != "other url")
+    assert "Range" not in server.requests[-1] or fault in ("no ranges", "new version")
     assert (tmp_path / "w").read_bytes() == body
     assert files(tmp_path) == {"w"}
 
