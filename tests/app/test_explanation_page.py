@@ -25,6 +25,7 @@ def opened(browser, page_path: Path) -> Iterator[Callable]:
 
     def opened(hash_: str = "", *, path: Path = page_path, **options):
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        context.set_default_timeout(8000)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda line: complaints.append(line.text) if line.type in ("error", "warning") else None)
@@ -93,7 +94,7 @@ def test_hover_selects_and_a_click_pins(opened) -> None:
     region = dictionary(page)
     photo(region).hover(position=spot(region, 11, 10))
     heading(page, "Row 11, column 10")
-    assert icons(page)[0] == "Channel 300 striped ball, activation 807"
+    assert icons(page)[0] == "Channel 300 striped ball, activation 762"
     hash_becomes(page, "#layer=mixed4d&at=11,10&class=425")
     # The selection stays when the pointer leaves, so that the icons can be looked at.
     page.mouse.move(5, 5)
@@ -134,7 +135,7 @@ def test_everything_can_be_reached_by_tab(opened) -> None:
         page.keyboard.press("Tab")
         reached.add(
             page.evaluate(
-                "document.activeElement.ariaLabel || document.activeElement.textContent.trim() || document.activeElement.name"
+                "(({ ariaLabel, innerText, name }) => ariaLabel || innerText || name)(document.activeElement)"
             )
         )
     told = " | ".join(reached)
@@ -351,6 +352,15 @@ def _with(change: Callable[[dict], None]) -> Callable[[str], str]:
         (_with(lambda data: data["manifest"]["body"]["classes"][0].pop("probability")), "damaged"),
         (_with(lambda data: data["manifest"]["body"]["dictionaries"][1]["icons"].pop("channels")), "damaged"),
         (_with(lambda data: data["manifest"]["body"].update(classes=[])), "damaged"),
+        (
+            _with(lambda data: data["images"].update({"photo.webp": "data:image/webp;base64,!"})),
+            "a part of it is missing",
+        ),
+        (
+            _with(lambda data: data["images"].update({"photo.webp": "data:image/webp;base64,AAAA"})),
+            "picture in this page",
+        ),
+        (_with(lambda data: data["images"].update({"photo.webp": "https://example.org/a"})), "a part of it is missing"),
     ],
 )
 def test_damaged_data_is_one_sentence(

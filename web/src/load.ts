@@ -28,7 +28,7 @@ function checked(found: unknown): Data {
   const { manifest, images } = record(found);
   const { schema, kind, body, provenance } = record(manifest);
   if (schema !== SCHEMA) {
-    throw new DataError(`This page reads schema ${SCHEMA}, but its data is of schema ${String(schema)}: export it again.`);
+    throw new DataError(`This page reads schema ${SCHEMA} and its data is of schema ${String(schema)}: export it again.`);
   }
   if (kind !== "explanation") {
     throw new DataError(`This page shows explanations, but its data is of kind “${String(kind)}”.`);
@@ -41,8 +41,16 @@ function checked(found: unknown): Data {
   const files = [record(photo).file, ...data.manifest.body.dictionaries.map((panel) => record(panel.icons).file)];
   for (const file of files) {
     const address = data.images[String(file)];
-    if (typeof address !== "string") throw new DataError(`A picture is missing in this page (${String(file)}): export it again.`);
+    if (typeof address !== "string") {
+      throw new DataError(`A picture is missing in this page (${String(file)}): export it again.`);
+    }
     data.images[String(file)] = blobAddress(address);
+  }
+  for (const entry of data.manifest.body.classes) {
+    checkFields(entry, { index: "number", label: "string", logit: "number", probability: "number" });
+  }
+  for (const entry of data.manifest.body.evidence) {
+    checkFields(entry, { about: "string", name: "string", value: "number", sentence: "string" });
   }
   for (const panel of data.manifest.body.dictionaries) {
     for (const grid of [panel.top, panel.values]) checkGrid(grid, panel.rows, panel.columns);
@@ -56,7 +64,7 @@ function checked(found: unknown): Data {
 /** A short address for a data: URL, so that a megabyte of text does not stand in every style that shows the picture. */
 function blobAddress(address: string): string {
   const match = /^data:(image\/webp);base64,/.exec(address);
-  if (!match) return address;
+  if (!match) throw damaged();
   try {
     const bytes = Uint8Array.from(atob(address.slice(match[0].length)), (letter) => letter.charCodeAt(0));
     return URL.createObjectURL(new Blob([bytes], { type: match[1]! }));
@@ -66,8 +74,13 @@ function blobAddress(address: string): string {
 }
 
 function checkGrid(grid: unknown, rows: number, columns: number): void {
-  const fits = Array.isArray(grid) && grid.length === rows && grid.every((row) => Array.isArray(row) && row.length === columns);
-  if (!fits) throw damaged();
+  if (!Array.isArray(grid) || grid.length !== rows) throw damaged();
+  if (!grid.every((row) => Array.isArray(row) && row.length === columns)) throw damaged();
+}
+
+function checkFields(entry: unknown, types: Record<string, string>): void {
+  const found = record(entry);
+  for (const [name, type] of Object.entries(types)) if (typeof found[name] !== type) throw damaged();
 }
 
 function record(value: unknown): Record<string, unknown> {
