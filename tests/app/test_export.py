@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from conftest import make_bundle
+from drawn_bundle import make_bundle
 
 import pellucid.bundle._atomic as atomic
 from pellucid.app import export_html, page_html

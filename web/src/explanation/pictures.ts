@@ -25,14 +25,19 @@ export async function saveDictionary({ body, images, panel, at, entries, limit }
   const sheet = await loadImage(images[panel.icons.file]!);
   const high = (PHOTO * body.photo.height) / body.photo.width;
   const perLine = Math.min(5, entries.length <= 4 ? entries.length : Math.ceil(entries.length / 2));
-  const [side, step, line] = [124, 186, 172];
   const lines = Math.ceil(entries.length / perLine);
+  // The icons fill the height of the photo, as far as they stay a comfortable size.
+  const line = Math.min(210, Math.max(150, high / lines + 10));
+  const side = line - 40;
+  const step = side + 64;
   const start = EDGE + PHOTO + 40;
-  const height = EDGE + 40 + Math.max(high, lines * line) + EDGE;
+  const height = EDGE + 40 + Math.max(high, lines * line - 10) + EDGE;
   const name = `${body.title}-${panel.layer}-${at.row}-${at.column}`;
   await savePicture(name, start + perLine * step + EDGE - 20, height, (context) => {
     const title = `${panel.layer}, row ${at.row}, column ${at.column}`;
     write(context, title, EDGE, EDGE + 14, { size: 18, weight: 600, room: PHOTO });
+    const count = `the ${entries.length} strongest of ${panel.channels} channels of ${body.model.name}`;
+    write(context, count, start, EDGE + 14, { color: PAPER.soft, room: perLine * step - 20 });
     context.drawImage(photo, EDGE, EDGE + 40, PHOTO, high);
     const [cellWidth, cellHeight] = [PHOTO / panel.columns, high / panel.rows];
     frame(context, EDGE + at.column * cellWidth, EDGE + 40 + at.row * cellHeight, cellWidth, cellHeight);
@@ -68,8 +73,8 @@ export async function saveSpatial({ body, images, panel, values, label, limit }:
   const wide = 560;
   const high = (wide * body.photo.height) / body.photo.width;
   await savePicture(`${body.title}-${panel.layer}-${label}`, wide + 2 * EDGE, high + 152, (context) => {
-    write(context, label, EDGE, EDGE + 14, { size: 18, weight: 600, room: wide - 130 });
-    write(context, panel.layer, EDGE + wide, EDGE + 14, { color: PAPER.soft, align: "right", room: 120 });
+    write(context, label, EDGE, EDGE + 14, { size: 18, weight: 600, room: wide - 210 });
+    write(context, `${body.model.name} ${panel.layer}`, EDGE + wide, EDGE + 14, { color: PAPER.soft, align: "right", room: 200 });
     const top = EDGE + 32;
     // Canvas filters are missing in Safari; a veil of white over the grey photo looks the same everywhere.
     context.drawImage(photo, EDGE, top, wide, high);
@@ -89,7 +94,8 @@ export async function saveSpatial({ body, images, panel, values, label, limit }:
       }),
     );
     const ramp = context.createLinearGradient(EDGE, 0, EDGE + wide, 0);
-    [-1, -0.5, 0, 0.5, 1].forEach((value) => ramp.addColorStop((value + 1) / 2, divergingColor(value, 1)));
+    // Two stops at 0: a canvas mixes colours before opacity, and would otherwise turn orange to teal through green.
+    for (const value of [-1, -1e-9, 0, 1]) ramp.addColorStop((value + 1) / 2, divergingColor(value, 1));
     const foot = top + high + 16;
     for (const fill of ["#b5b5b3", ramp]) {
       context.fillStyle = fill;
