@@ -21,7 +21,8 @@ def page_path(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_html(bundle, tmp_path_factory.mktemp("page") / "barn.html")
 
 
-@pytest.fixture(scope="session")
+# Closed after each module: while it runs, its event loop would get in the way of tests that start their own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

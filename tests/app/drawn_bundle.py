@@ -197,6 +197,13 @@ def make_bundle(**changes: object) -> Bundle:
         "spatial": [_spatial(layer, rows, columns) for layer, rows, columns, _ in layers],
         "evidence": [
             EvidenceEntry(
+                about="explanation",
+                name="stability",
+                value=0.97,
+                control=0.31,
+                sentence="Shifting the photo by a few pixels leaves the answer as it is; another photo changes it.",
+            ),
+            EvidenceEntry(
                 about="spatial:mixed4d:425",
                 name="deletion agreement",
                 value=0.83,

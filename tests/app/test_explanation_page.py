@@ -231,6 +231,16 @@ def test_an_icon_shows_where_its_channel_fires(opened) -> None:
     assert shades[0] > 190
 
 
+def test_a_tapped_icon_is_held(opened) -> None:
+    page = opened("#layer=mixed4d&at=11,10&class=425", viewport={"width": 390, "height": 844}, has_touch=True)
+    icon = dictionary(page).get_by_role("listitem").first.get_by_role("button")
+    words = dictionary(page).get_by_text("where channel 300 is among the strongest")
+    icon.tap()
+    words.wait_for()
+    icon.tap()
+    words.wait_for(state="detached")
+
+
 def test_theme(opened) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     page = opened(color_scheme="dark")
@@ -341,7 +351,7 @@ def _with(change: Callable[[dict], None]) -> Callable[[str], str]:
         (lambda text: "", "holds no data"),
         (lambda text: text[: len(text) // 2], "damaged or cut short"),
         (lambda text: "[]", "damaged"),
-        (_with(lambda data: data["manifest"].update(schema=2)), "schema 2"),
+        (_with(lambda data: data["manifest"].update(schema=2)), "reads schema 1 and its data is of 2"),
         (_with(lambda data: data["manifest"].update(kind="atlas")), "“atlas”"),
         (_with(lambda data: data["images"].pop("photo.webp")), "A picture is missing"),
         (_with(lambda data: data["manifest"]["body"].pop("classes")), "a part of it is missing"),

@@ -28,7 +28,7 @@ function checked(found: unknown): Data {
   const { manifest, images } = record(found);
   const { schema, kind, body, provenance } = record(manifest);
   if (schema !== SCHEMA) {
-    throw new DataError(`This page reads schema ${SCHEMA} and its data is of schema ${String(schema)}: export it again.`);
+    throw new DataError(`This page reads schema ${SCHEMA} and its data is of ${String(schema)}: export it again.`);
   }
   if (kind !== "explanation") {
     throw new DataError(`This page shows explanations, but its data is of kind “${String(kind)}”.`);

@@ -2,8 +2,8 @@
 
 import errno
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,16 +29,15 @@ def write_file(path: Path, data: bytes) -> None:
     """
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        part = _beside(path)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with part.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            _usual_mode(Path(name), 0o666)
-            os.replace(name, path)
+            part.replace(path)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
             raise
 
 
@@ -66,13 +65,13 @@ def write_folder(path: Path, files: Mapping[str, bytes], *, marker: str) -> None
         if path.is_dir() and any(path.iterdir()) and not (path / marker).is_file():
             raise InputError(f"cannot write a bundle to {path}: that folder holds other things; name a new one.")
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+        fresh = _beside(path)
         try:
+            fresh.mkdir()
             for name, data in files.items():
                 target = fresh / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data)
-            _usual_mode(fresh, 0o777)
             _swap(fresh, path)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -93,11 +92,9 @@ def _swap(fresh: Path, path: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _usual_mode(path: Path, mode: int) -> None:
-    """Give `path` the mode a plain `open` would have given it; `tempfile` makes everything private."""
-    mask = os.umask(0)
-    os.umask(mask)
-    path.chmod(mode & ~mask)
+def _beside(path: Path) -> Path:
+    """A name in the folder of `path` that nothing has; `tempfile` would make the file private to its user."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
 
 
 @contextmanager

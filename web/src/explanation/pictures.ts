@@ -74,7 +74,8 @@ export async function saveSpatial({ body, images, panel, values, label, limit }:
   const high = (wide * body.photo.height) / body.photo.width;
   await savePicture(`${body.title}-${panel.layer}-${label}`, wide + 2 * EDGE, high + 152, (context) => {
     write(context, label, EDGE, EDGE + 14, { size: 18, weight: 600, room: wide - 210 });
-    write(context, `${body.model.name} ${panel.layer}`, EDGE + wide, EDGE + 14, { color: PAPER.soft, align: "right", room: 200 });
+    const place = `${body.model.name} ${panel.layer}`;
+    write(context, place, EDGE + wide, EDGE + 14, { color: PAPER.soft, align: "right", room: 200 });
     const top = EDGE + 32;
     // Canvas filters are missing in Safari; a veil of white over the grey photo looks the same everywhere.
     context.drawImage(photo, EDGE, top, wide, high);
