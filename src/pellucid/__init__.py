@@ -1,1 +1,35 @@
 """See what a vision network sees, and test why it decides."""
+
+__version__ = "0.1.0"
+
+from .errors import (
+    BundleError as BundleError,
+    DownloadError as DownloadError,
+    InputError as InputError,
+    MissingExtraError as MissingExtraError,
+    ModelError as ModelError,
+    PellucidError as PellucidError,
+    ResourceError as ResourceError,
+    TargetError as TargetError,
+    WeightsError as WeightsError,
+)
+from .events import Event as Event
+from .features import (
+    Rendering as Rendering,
+    images as images,
+    load_rendering as load_rendering,
+    objectives as objectives,
+    render as render,
+    transforms as transforms,
+)
+from .models import Layer as Layer, Model as Model, known_models as known_models, load as load, wrap as wrap
+from .pictures import load_image as load_image
+from .record import Activations as Activations, record as record
+from .store import RenderCache as RenderCache
+from .targets import (
+    Channel as Channel,
+    Direction as Direction,
+    Logit as Logit,
+    Neuron as Neuron,
+    parse_target as parse_target,
+)

@@ -1,7 +1,7 @@
 """The page of a drawn bundle, and a browser that opens it."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,3 +34,32 @@ def browser() -> Iterator[object]:
         running = playwright.chromium.launch(executable_path=executable, args=switches)
         yield running
         running.close()
+
+
+@pytest.fixture
+def opened(browser, page_path: Path) -> Iterator[Callable]:
+    """Opens the page at a hash; fails afterwards when the page complained or asked for anything but itself."""
+    complaints: list[str] = []
+    contexts = []
+
+    def opened(hash_: str = "", *, path: Path = page_path, **options):
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        context.set_default_timeout(8000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda line: complaints.append(line.text) if line.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+        page.on(
+            "request",
+            lambda request: (
+                None if request.url.startswith(("data:", "blob:", path.as_uri())) else complaints.append(request.url)
+            ),
+        )
+        page.goto(path.as_uri() + hash_)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []

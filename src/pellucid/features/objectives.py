@@ -33,6 +33,11 @@ class Readings(Protocol):
         """The pictures themselves, before transforms: [copies, channels, height, width] in (0, 1)."""
         ...
 
+    @property
+    def opacity(self) -> Tensor:
+        """The alpha channel, [copies, height, width] in (0, 1); 1 where there is none."""
+        ...
+
     def grid(self, layer: str) -> Tensor:
         """A whole layer: float32 [copies, channels, rows, columns]."""
         ...
@@ -266,9 +271,7 @@ class Opacity(Objective):
     """Mean opacity of a picture with an alpha channel; 1 where it has none."""
 
     def value(self, readings: Readings) -> Tensor:
-        if readings.images.shape[1] in (2, 4):
-            return readings.images[:, -1].mean((1, 2))
-        return readings.images.new_ones(len(readings.images))
+        return readings.opacity.mean((1, 2))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,152 @@
+"""Pictures that stand for targets, with everything needed to make them again."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..store import write_file
+from ..errors import BundleError
+from ..pictures import to_picture
+
+_SCHEMA = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Rendering:
+    """Images that stand for targets (feature visualization).
+
+    Args:
+        images: float32 [n, height, width, channels], sRGB in [0, 1]; a fourth channel is opacity.
+        objective: float32 [n, steps]: what each image was worth after each step.
+        targets: n texts, one for each image.
+        snapshots: for each step that was asked for, the images after it, as `images`.
+        provenance: model and weights digest, objectives, every setting, seed, versions, seconds.
+    """
+
+    images: np.ndarray
+    objective: np.ndarray
+    targets: tuple[str, ...]
+    snapshots: Mapping[int, np.ndarray] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        return f"<Rendering of {', '.join(self.targets[:4])}{' …' if len(self) > 4 else ''}: {list(self.images.shape)}>"
+
+    def _repr_png_(self) -> bytes:
+        """The images side by side: what a notebook shows."""
+        from io import BytesIO
+
+        buffer = BytesIO()
+        to_picture(self.sheet()).save(buffer, "PNG")
+        return buffer.getvalue()
+
+    def sheet(self, columns: int | None = None, gap: int = 4) -> np.ndarray:
+        """All images on one white ground: float32 [height, width, channels].
+
+        Args:
+            columns: images in a row; by default as many as make the sheet about square, at most 8.
+            gap: white between images, px.
+        """
+        count, height, width, channels = self.images.shape
+        columns = columns or min(8, max(1, round(count**0.5 + 0.49)), count)
+        rows = -(-count // columns)
+        sheet = np.ones((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), np.float32)
+        for index, image in enumerate(self.images):
+            top, left = index // columns * (height + gap), index % columns * (width + gap)
+            sheet[top : top + height, left : left + width] = image
+        return sheet
+
+    def files(self) -> list[str]:
+        """The name of each image's PNG file in a folder, distinct also where targets repeat."""
+        names: list[str] = []
+        for target in self.targets:
+            plain = re.sub(r"[^\w.+-]+", "_", target).strip("_.") or "image"
+            copy = sum(name == plain or name.startswith(f"{plain}~") for name in names)
+            names.append(plain if not copy else f"{plain}~{copy + 1}")
+        return [f"{name[:120]}.png" for name in names]
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write a PNG for each image, one for each snapshot, and `render.json`; returns the folder.
+
+        Each file appears whole or not at all.
+
+        Raises:
+            ResourceError: the disk is full.
+
+        Example:
+            >>> rendering.save("out/")                                 # doctest: +SKIP
+            PosixPath('out')
+        """
+        from io import BytesIO
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+
+        def write(name: str, image: np.ndarray) -> None:
+            buffer = BytesIO()
+            to_picture(image).save(buffer, "PNG")
+            write_file(folder / name, buffer.getvalue())
+
+        for name, image in zip(self.files(), self.images, strict=True):
+            write(name, image)
+        for step, images in self.snapshots.items():
+            for name, image in zip(self.files(), images, strict=True):
+                write(f"{name.removesuffix('.png')}.step{step}.png", image)
+        document = {
+            "schema": _SCHEMA,
+            "targets": [{"target": target, "file": file} for target, file in zip(self.targets, self.files(), strict=True)],
+            "snapshots": sorted(self.snapshots),
+            "objective": np.round(self.objective.astype(float), 5).tolist(),
+            "provenance": dict(self.provenance),
+        }
+        write_file(folder / "render.json", json.dumps(document, indent=1).encode())
+        return folder
+
+
+def load_rendering(folder: str | os.PathLike[str]) -> Rendering:
+    """The rendering that `Rendering.save` wrote, its images rounded to 1/255.
+
+    Raises:
+        BundleError: `render.json` or a picture is missing or damaged.
+
+    Example:
+        >>> load_rendering("out/").targets                             # doctest: +SKIP
+        ('mixed4d:426',)
+    """
+    from PIL import Image
+
+    folder = Path(folder)
+
+    def read(name: str) -> np.ndarray:
+        with Image.open(folder / name) as picture:
+            array = np.asarray(picture, dtype=np.float32) / 255
+        return array if array.ndim == 3 else array[:, :, None]
+
+    try:
+        document = json.loads((folder / "render.json").read_bytes())
+        if document["schema"] != _SCHEMA:
+            raise BundleError(f"{folder} has schema {document['schema']}; this version reads {_SCHEMA}.")
+        files = [entry["file"] for entry in document["targets"]]
+        return Rendering(
+            images=np.stack([read(name) for name in files]),
+            objective=np.asarray(document["objective"], dtype=np.float32),
+            targets=tuple(entry["target"] for entry in document["targets"]),
+            snapshots={
+                step: np.stack([read(f"{name.removesuffix('.png')}.step{step}.png") for name in files])
+                for step in document["snapshots"]
+            },
+            provenance=document["provenance"],
+        )
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, BundleError):
+            raise
+        raise BundleError(f"{folder} holds no rendering that can be read: {error}.") from error

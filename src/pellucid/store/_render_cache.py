@@ -1,0 +1,82 @@
+"""Pictures that were rendered before, found by everything that made them."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+from PIL import Image
+
+from ..bundle._atomic import write_file
+from ..errors import InputError, ResourceError
+from ..pictures import to_picture
+
+
+def cache_folder() -> Path:
+    """Where Pellucid keeps what can be made again: `PELLUCID_CACHE`, or the user's cache folder."""
+    return Path(os.environ.get("PELLUCID_CACHE") or platformdirs.user_cache_dir("pellucid"))
+
+
+class RenderCache:
+    """A folder of pictures, each named by the digest of its recipe: lossless WebP, and a JSON file beside it.
+
+    The recipe holds the model's weights digest, the objective, every setting and the seed, so that an entry is never
+    out of date. Processes may share the folder: entries appear whole, and a damaged one counts as absent.
+
+    Args:
+        folder: by default `renders` in `cache_folder()`; made on first use.
+
+    Example:
+        >>> pellucid.render(model, "mixed4d:426", cache=RenderCache())  # doctest: +SKIP
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
+        self.folder = Path(folder) if folder is not None else cache_folder() / "renders"
+
+    def __repr__(self) -> str:
+        return f"RenderCache({str(self.folder)!r})"
+
+    @staticmethod
+    def key(recipe: Mapping[str, Any]) -> str:
+        """The name of a recipe's entry: 32 hexadecimal digits."""
+        return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:32]
+
+    def read(self, recipe: Mapping[str, Any]) -> tuple[np.ndarray, list[float]] | None:
+        """The picture, float32 [height, width, channels] in steps of 1/255, and its objective; `None` if not there."""
+        path = self._path(recipe)
+        try:
+            entry = json.loads(path.with_suffix(".json").read_bytes())
+            with Image.open(path) as picture:
+                array = np.asarray(picture, dtype=np.float32) / 255
+            if entry["channels"] == 1:
+                array = array[:, :, :1]
+            return array, entry["objective"]
+        except (OSError, ValueError, KeyError, SyntaxError):
+            return None
+
+    def write(self, recipe: Mapping[str, Any], image: np.ndarray, objective: list[float]) -> bool:
+        """Keep a picture [height, width, channels] in [0, 1]; whether there was room for it.
+
+        A full or read-only disk loses only the entry: the picture itself is in the caller's hands.
+        """
+        if image.shape[2] not in (1, 3, 4):
+            return False
+        buffer = BytesIO()
+        to_picture(image).save(buffer, "WEBP", lossless=True, quality=50, exact=True)
+        entry = {"recipe": recipe, "channels": image.shape[2], "objective": objective}
+        path = self._path(recipe)
+        try:
+            write_file(path, buffer.getvalue())
+            write_file(path.with_suffix(".json"), json.dumps(entry).encode())
+        except (ResourceError, InputError):
+            return False
+        return True
+
+    def _path(self, recipe: Mapping[str, Any]) -> Path:
+        key = self.key(recipe)
+        return self.folder / key[:2] / f"{key}.webp"
