@@ -24,3 +24,8 @@ export function largest(values: readonly (readonly number[])[]): number {
   for (const row of values) for (const value of row) limit = Math.max(limit, Math.abs(value));
   return limit;
 }
+
+/** Largest size of any number in the maps of a layer: the one scale that all its classes share. */
+export function largestOf(maps: readonly { values: number[][] }[]): number {
+  return Math.max(...maps.map((map) => largest(map.values)));
+}
