@@ -14,6 +14,7 @@ from .errors import (
     WeightsError as WeightsError,
 )
 from .events import Event as Event
+from .explain import Explanation as Explanation, explain as explain
 from .features import (
     Rendering as Rendering,
     images as images,

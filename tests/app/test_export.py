@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from drawn_bundle import make_bundle
 
-import pellucid.bundle._atomic as atomic
+import pellucid.store._files as atomic
 from pellucid.app import export_html, page_html
 from pellucid.bundle import Bundle, encode_manifest, write_bundle
 from pellucid.errors import BundleError, InputError, ResourceError

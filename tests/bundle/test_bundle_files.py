@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-import pellucid.bundle._atomic as atomic
+import pellucid.store._files as atomic
 from pellucid.bundle import Bundle, read_bundle, write_bundle
 from pellucid.errors import BundleError, InputError, ResourceError
 

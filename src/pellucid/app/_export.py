@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from ..bundle import Bundle, check_pictures, encode_manifest, pictures, read_bundle
-from ..bundle._atomic import write_file
+from ..store._files import write_file
 
 # The built page holds this block exactly once; `web/page.html` is its source.
 _SLOT = b'<script type="application/json" id="bundle">null</script>'

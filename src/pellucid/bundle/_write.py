@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from ..errors import BundleError
-from ._atomic import write_file, write_folder
+from ..store._files import write_file, write_folder
 from ._check import check_manifest, check_pictures, pictures
 from ._manifest import MANIFEST, Manifest
 

@@ -288,7 +288,7 @@ def _provenance(model: Model, settings: Settings) -> dict[str, Any]:
         "source": dict(model.source),
         "settings": describe(settings),
         "seed": settings.seed,
-        "versions": {"pellucid": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        "versions": {"pellucid": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
         "device": str(model.device),
     }
 

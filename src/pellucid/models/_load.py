@@ -143,6 +143,7 @@ def _load_inception_v1(weights: str | os.PathLike[str] | None, download: bool, p
         std=1 / 255,
         labels=_inception_v1_labels(path.parent),
         name="inception_v1",
+        default_layer="mixed4d",
         source={"file": path.name, "sha256": file_digest(path)},
     )
 

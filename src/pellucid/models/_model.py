@@ -62,6 +62,8 @@ class Model:
             channel.
         labels: names of the outputs, in order, or `None`.
         output: which part of what the module returns are the logits: an index, a key, an attribute or a function.
+        default_layer: the layer that is shown where none is asked for.
+        source: for provenance: where the weights came from.
     """
 
     module: nn.Module
@@ -72,6 +74,7 @@ class Model:
     std: tuple[float, ...]
     labels: tuple[str, ...] | None = None
     output: Output = None
+    default_layer: str | None = None
     source: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -256,6 +259,7 @@ def wrap(
     channels: int | None = None,
     output: Output = None,
     name: str | None = None,
+    default_layer: str | None = None,
     source: Mapping[str, Any] | None = None,
 ) -> Model:
     """A `Model` around any module; the module itself is not changed.
@@ -269,6 +273,7 @@ def wrap(
         output: where the module returns more than a tensor, which part are the logits: an index, a key, an attribute
             or a function.
         name: for messages and provenance; by default the class of the module.
+        default_layer: the layer that is shown where none is asked for.
         source: for provenance: where the weights came from.
 
     Raises:
@@ -300,5 +305,6 @@ def wrap(
         std=_per_channel(std, channels, "std"),
         labels=tuple(labels) if labels is not None else None,
         output=output,
+        default_layer=default_layer,
         source=dict(source or {}),
     )

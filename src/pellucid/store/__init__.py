@@ -1,4 +1,4 @@
 """What is kept on disk between runs: whole or not at all, found by content."""
 
-from ..bundle._atomic import write_file as write_file
+from ._files import write_file as write_file
 from ._render_cache import RenderCache as RenderCache, cache_folder as cache_folder

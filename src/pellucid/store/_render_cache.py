@@ -12,7 +12,7 @@ import numpy as np
 import platformdirs
 from PIL import Image
 
-from ..bundle._atomic import write_file
+from ._files import write_file
 from ..errors import InputError, ResourceError
 from ..pictures import to_picture
 

@@ -60,10 +60,10 @@ def write_folder(path: Path, files: Mapping[str, bytes], *, marker: str) -> None
         >>> write_folder(Path("labrador"), {"manifest.json": b"{}"}, marker="manifest.json")  # doctest: +SKIP
     """
     if path.exists() and not path.is_dir():
-        raise InputError(f"cannot write a bundle to {path}: a file of that name is there; name a folder or a .zip.")
+        raise InputError(f"cannot write to {path}: a file of that name is there; name a folder or a .zip.")
     with _explained(path):
         if path.is_dir() and any(path.iterdir()) and not (path / marker).is_file():
-            raise InputError(f"cannot write a bundle to {path}: that folder holds other things; name a new one.")
+            raise InputError(f"cannot write to {path}: that folder holds other things; name a new one.")
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = _beside(path)
         try:
