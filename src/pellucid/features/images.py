@@ -41,8 +41,7 @@ class Parametrization(Protocol):
 def to_colours(decorrelated: Tensor) -> Tensor:
     """Pixels in (0, 1) from decorrelated, unbounded ones; other than 3 channels are taken as they are."""
     if decorrelated.shape[1] == 3:
-        matrix = _COLOUR.to(decorrelated)[:, :, None, None]
-        decorrelated = F.conv2d(decorrelated, matrix)
+        decorrelated = _mix(_COLOUR, decorrelated)
     return torch.sigmoid(decorrelated)
 
 
@@ -50,8 +49,14 @@ def from_colours(pixels: Tensor) -> Tensor:
     """Inverse of `to_colours`; pixels closer than 1/512 to 0 or 1 are moved there, since the inverse has no bound."""
     unbounded = torch.logit(pixels, eps=1 / 512)
     if pixels.shape[1] == 3:
-        return F.conv2d(unbounded, torch.linalg.inv(_COLOUR).to(unbounded)[:, :, None, None])
+        return _mix(torch.linalg.inv(_COLOUR), unbounded)
     return unbounded
+
+
+def _mix(matrix: Tensor, image: Tensor) -> Tensor:
+    """A matrix applied to the channels; as a matrix product, since a convolution would first rearrange the image."""
+    count, channels, height, width = image.shape
+    return torch.matmul(matrix.to(image), image.reshape(count, channels, height * width)).view(image.shape)
 
 
 def frequencies(height: int, width: int) -> Tensor:
