@@ -120,8 +120,7 @@ def apply_transforms(images: Tensor, transforms: Sequence[Transform], generators
             images = _sample(images, matrix, size)
             noise = [torch.randn(images.shape[1:], generator=generator) for generator in generators]
             images = images + transform.deviation * torch.stack(noise).to(images)
-            original, matrix = (images.shape[2], images.shape[3]), None
-            size = original
+            size, matrix = (images.shape[2], images.shape[3]), None
             continue
         step, size = _affine(transform, size, original, generators)
         matrix = step if matrix is None else matrix @ step
@@ -146,7 +145,9 @@ def _affine(
             chosen = torch.tensor(factors)[[int(torch.randint(len(factors), (), generator=g)) for g in generators]]
             matrix[:, 0, 0] = matrix[:, 1, 1] = 1 / chosen
         case Rotate(degrees):
-            chosen = torch.tensor([float(degrees[int(torch.randint(len(degrees), (), generator=g))]) for g in generators])
+            chosen = torch.tensor(
+                [float(degrees[int(torch.randint(len(degrees), (), generator=g))]) for g in generators]
+            )
             angle = torch.deg2rad(chosen)
             matrix[:, 0, 0] = matrix[:, 1, 1] = torch.cos(angle)
             matrix[:, 0, 1], matrix[:, 1, 0] = -torch.sin(angle), torch.sin(angle)
