@@ -46,17 +46,21 @@ def to_array(picture: Image.Image, channels: int = 3) -> np.ndarray:
 def open_picture(path: str | os.PathLike[str], *, size: int | tuple[int, int] | None = None) -> Image.Image:
     """The picture as an RGB Pillow image; arguments and errors are those of `load_image`."""
     path = Path(path)
+    box = (size, size) if isinstance(size, int) else size
+    if box is not None and min(box) < 1:
+        raise InputError(f"size is {size}; expected a positive number of pixels, or (height, width).")
     try:
         with warnings.catch_warnings():
-            # Pillow warns from 89 megapixels up; the limit here is checked below, before pixels are read.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # Pillow warns of damaged metadata, which pixels can do without, and from 89 megapixels up; the limit here
+            # is checked below, before pixels are read.
+            warnings.simplefilter("ignore")
             with Image.open(path) as opened:
                 if opened.width * opened.height > _MOST_PIXELS:
                     raise InputError(f"{path} has {opened.width}×{opened.height} px, more than {_MOST_PIXELS:,}.")
-                if size is not None:
-                    height, width = (size, size) if isinstance(size, int) else size
+                if box is not None:
                     # A JPEG can be read at a fraction of its size, which saves most of the time on large photos.
-                    opened.draft("RGB", (2 * width, 2 * height))
+                    # It may yet be turned, so either side may become the longer one.
+                    opened.draft("RGB", (2 * max(box), 2 * max(box)))
                 picture = ImageOps.exif_transpose(opened)
                 picture = _opaque(picture)
     except FileNotFoundError:
@@ -64,26 +68,29 @@ def open_picture(path: str | os.PathLike[str], *, size: int | tuple[int, int] | 
     except IsADirectoryError:
         raise InputError(f"{path} is a folder, not a picture.") from None
     except UnidentifiedImageError:
-        raise InputError(f"{path} is not a picture in a format that can be read (JPEG, PNG, WebP, GIF, TIFF …).") from None
+        raise InputError(
+            f"{path} is not a picture in a format that can be read (JPEG, PNG, WebP, GIF, TIFF …)."
+        ) from None
     except Image.DecompressionBombError:
         raise InputError(f"{path} has more pixels than can be read ({_MOST_PIXELS:,}).") from None
     except MemoryError:
         raise ResourceError(f"not enough memory to read {path}.") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        if isinstance(error, InputError):
-            raise
+    except PermissionError:
+        raise InputError(f"{path} may not be read.") from None
+    except InputError:
+        raise
+    except Exception as error:  # Pillow's readers raise almost anything on a damaged file
         raise InputError(f"{path} is damaged or cut short: {error}.") from error
-    if size is not None:
-        height, width = (size, size) if isinstance(size, int) else size
-        picture = ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)
+    if box is not None:
+        picture = ImageOps.fit(picture, (box[1], box[0]), Image.Resampling.LANCZOS)
     return picture
 
 
 def _opaque(picture: Image.Image) -> Image.Image:
-    if picture.mode in ("I;16", "I", "F"):
+    if picture.mode.startswith("I") or picture.mode == "F":
         array = np.asarray(picture, dtype=np.float64)
         top = 65535 if picture.mode != "F" else max(float(array.max()), 1e-9)
-        return Image.fromarray((array / top).clip(0, 1).__mul__(255).astype(np.uint8)).convert("RGB")
+        return Image.fromarray((np.nan_to_num(array / top).clip(0, 1) * 255).astype(np.uint8)).convert("RGB")
     if "A" in picture.getbands() or "transparency" in picture.info:
         layered = picture.convert("RGBA")
         ground = Image.new("RGBA", layered.size, "white")

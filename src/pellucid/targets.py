@@ -1,14 +1,14 @@
 """What a picture, a number or a question points at: a unit of a layer, and its text form.
 
-    mixed4d:426            Channel     one channel, wherever it fires
-    mixed4d:426@4,1        Neuron      that channel at row 4, column 1
-    logits:Labrador retriever, logits:208
-                           Logit       one class
-    (no text form)         Direction   a vector of channels, everywhere or at one position
+mixed4d:426            Channel     one channel, wherever it fires
+mixed4d:426@4,1        Neuron      that channel at row 4, column 1
+logits:Labrador retriever, logits:208
+                       Logit       one class
+(no text form)         Direction   a vector of channels, everywhere or at one position
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,7 +85,18 @@ class Direction:
 
 Target = Channel | Neuron | Logit | Direction
 
-_UNIT = re.compile(r"(?P<index>\d+)(@(?P<row>-?\d+),(?P<column>-?\d+)|@(?P<centre>cent(re|er)))?")
+# No more digits than any layer has channels: Python refuses to read a number of thousands of them.
+_NUMBER = r"\d{1,18}"
+_UNIT = re.compile(rf"(?P<index>{_NUMBER})(@(?P<row>-?{_NUMBER}),(?P<column>-?{_NUMBER})|@(?P<centre>cent(re|er)))?")
+_FIELD_TYPES = {
+    "layer": str,
+    "index": int,
+    "row": int | None,
+    "column": int | None,
+    "label": int | str,
+    "vector": Sequence,
+    "cosine_power": int | float,
+}
 
 
 def parse_target(text: str) -> Target:
@@ -109,7 +120,7 @@ def parse_target(text: str) -> Target:
             "layer:channel@row,column (mixed4d:426@4,1) or logits:class (logits:Labrador retriever)."
         )
     if layer == LOGITS and "@" not in unit:
-        return Logit(int(unit) if unit.isdigit() else unit)
+        return Logit(int(unit) if re.fullmatch(_NUMBER, unit) else unit)
     match = _UNIT.fullmatch(unit)
     if match is None:
         if layer == LOGITS:
@@ -133,7 +144,7 @@ def target_to_json(target: Target) -> dict[str, Any]:
         >>> target_to_json(Channel("mixed4d", 426))
         {'target': 'channel', 'layer': 'mixed4d', 'index': 426}
     """
-    fields = {"label": target.label} if isinstance(target, Logit) else dict(vars(target))
+    fields: dict[str, Any] = {"label": target.label} if isinstance(target, Logit) else dict(vars(target))
     if isinstance(target, Direction):
         fields["vector"] = list(target.vector)
     return {"target": type(target).__name__.lower(), **fields}
@@ -150,9 +161,12 @@ def target_from_json(value: Mapping[str, Any]) -> Target:
         Logit(label='lemon')
     """
     kinds = {kind.__name__.lower(): kind for kind in (Channel, Neuron, Logit, Direction)}
-    fields = dict(value)
-    kind = fields.pop("target", None)
     try:
-        return kinds[kind](**fields)
-    except (KeyError, TypeError) as error:
-        raise TargetError(f"cannot read {dict(value)!r} as a target: {error}.") from None
+        fields = dict(value)
+        kind = kinds[fields.pop("target", None)]
+        for name, content in fields.items():
+            if not isinstance(content, _FIELD_TYPES.get(name, object)):
+                raise TypeError(f"{name} is {content!r}")
+        return kind(**fields)
+    except (KeyError, TypeError, ValueError) as error:
+        raise TargetError(f"cannot read {value!r} as a target: {error}.") from None
