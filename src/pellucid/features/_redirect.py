@@ -22,11 +22,11 @@ class _RedirectedReLU(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (output,), (gradient,) = ctx.saved_tensors, gradients
         plain = gradient * (output > 0)
-        dead = (plain == 0).flatten(1).all(1)
-        if not dead.any():
-            return plain
+        dead = plain == 0
+        for axis in range(1, plain.ndim):
+            dead = dead.all(axis, keepdim=True)
         # The loss is minimized: a negative gradient is one that asks for more input.
-        return torch.where(dead.view(-1, *[1] * (plain.ndim - 1)), gradient.clamp(max=0), plain)
+        return torch.where(dead, gradient.clamp(max=0), plain) if dead.any() else plain
 
 
 _RELUS = {torch.relu, torch.relu_, F.relu, F.relu_, Tensor.relu, Tensor.relu_}

@@ -493,10 +493,12 @@ def from_json(value: Mapping[str, Any]) -> Objective:
     Raises:
         InputError: the value does not describe an objective.
     """
-    fields = {key: _decode(item) for key, item in value.items() if key != "objective"}
     try:
+        fields = {key: _decode(item) for key, item in value.items() if key != "objective"}
         return Objective.kinds[value["objective"]](**fields)
-    except (KeyError, TypeError) as error:
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"cannot read {str(value)[:80]} as an objective: {error}.") from None
 
 
@@ -520,5 +522,5 @@ def _decode(value: Any) -> Any:
             return target_from_json(value)
         if "float32" in value:
             flat = np.frombuffer(base64.b64decode(value["float32"]), dtype=np.float32)
-            return flat.reshape(value["shape"])
+            return flat.reshape(value["shape"]).copy()  # torch warns of arrays that cannot be written to
     return value
