@@ -17,10 +17,18 @@ from .events import Event as Event
 from .explain import Explanation as Explanation, explain as explain
 from .features import (
     Rendering as Rendering,
+    dream as dream,
     images as images,
     load_rendering as load_rendering,
     objectives as objectives,
     render as render,
+    render_accentuation as render_accentuation,
+    render_caricature as render_caricature,
+    render_diverse as render_diverse,
+    render_interpolation as render_interpolation,
+    render_inversion as render_inversion,
+    render_magnitude_constrained as render_magnitude_constrained,
+    render_style as render_style,
     transforms as transforms,
 )
 from .models import Layer as Layer, Model as Model, known_models as known_models, load as load, wrap as wrap

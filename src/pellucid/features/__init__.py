@@ -1,5 +1,15 @@
 """Feature visualization: images that make a unit fire."""
 
 from . import images as images, objectives as objectives, transforms as transforms
+from ._dream import dream as dream
 from ._render import render as render
 from ._rendering import Rendering as Rendering, load_rendering as load_rendering
+from ._studies import (
+    render_accentuation as render_accentuation,
+    render_caricature as render_caricature,
+    render_diverse as render_diverse,
+    render_interpolation as render_interpolation,
+    render_inversion as render_inversion,
+    render_magnitude_constrained as render_magnitude_constrained,
+    render_style as render_style,
+)

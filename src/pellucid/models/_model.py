@@ -39,6 +39,11 @@ def borrowed(module: nn.Module) -> Iterator[nn.Module]:
             parameter.requires_grad_(requires_grad)
 
 
+def first_line(error: BaseException) -> str:
+    """What an exception of PyTorch's says before its traces and hints."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 def _pick_output(output: Any, choice: Output) -> Any:
     if callable(choice):
         return choice(output)
@@ -101,10 +106,10 @@ class Model:
                     f"{self.name} does not give logits through output={self.output!r}: {error}; "
                     "pass wrap(…, output=…) an index, a key, an attribute or a function."
                 ) from error
-            except RuntimeError as error:
+            except (RuntimeError, AssertionError) as error:
                 shape = [1, self.input_channels, *self.size]
                 raise ModelError(
-                    f"{self.name} cannot run on an input of shape {shape}: {str(error).splitlines()[0]}; "
+                    f"{self.name} cannot run on an input of shape {shape}: {first_line(error)}; "
                     "give its own with wrap(…, size=…, channels=…)."
                 ) from error
 
@@ -160,20 +165,21 @@ class Model:
             TargetError: no such class; the message names the nearest labels.
         """
         count = self.layer(LOGITS).channels
-        if isinstance(label, int) or label.strip().isdigit():
-            if int(label) >= count or int(label) < 0:
-                raise TargetError(f"no class {label} in {self.name}: it has {count}, numbered 0 to {count - 1}.")
-            return int(label)
+        if isinstance(label, int) or re.fullmatch(r"\s*\d{1,18}\s*", label):
+            index = int(label)
+            if not 0 <= index < count:
+                raise TargetError(f"no class {index} in {self.name}: it has {count}, numbered 0 to {count - 1}.")
+            return index
         if self.labels is None:
             raise TargetError(f"{self.name} has no labels; name the class by its number, 0 to {count - 1}.")
-        folded = [name.casefold() for name in self.labels]
+        folded = [name.casefold() for name in self.labels[:count]]
         wanted = label.strip().casefold()
         if wanted in folded:
             return folded.index(wanted)
         near = difflib.get_close_matches(wanted, folded, n=3, cutoff=0.5)
         near += [name for name in folded if wanted in name and name not in near][: 3 - len(near)]
         hint = f"; did you mean {' or '.join(repr(self.labels[folded.index(name)]) for name in near)}?" if near else "."
-        raise TargetError(f"no class {label!r} among the {len(self.labels)} labels of {self.name}{hint}")
+        raise TargetError(f"no class {label!r} among the {len(folded)} labels of {self.name}{hint}")
 
     def label(self, index: int) -> str:
         """The name of a class, or `class 7` where it has none."""
@@ -224,6 +230,8 @@ class Model:
         Raises:
             InputError: wrong rank, channels, type or range.
         """
+        if isinstance(images, np.ndarray) and not (images.flags.writeable and min(images.strides, default=0) >= 0):
+            images = images.copy()  # PyTorch takes neither
         tensor = torch.as_tensor(images)
         want = f"expected float [n, {self.input_channels}, height, width] in [0, 1]"
         if tensor.ndim != 4 or tensor.shape[1] != self.input_channels or 0 in tensor.shape:
@@ -244,9 +252,12 @@ class Model:
 
 
 def _per_channel(value: float | Sequence[float], channels: int, name: str) -> tuple[float, ...]:
-    if np.size(value) not in (1, channels):
-        raise InputError(f"{name} has {np.size(value)} values for {channels} input channels; give 1 or {channels}.")
-    return tuple(np.broadcast_to(np.asarray(value, dtype=float).reshape(-1), (channels,)).tolist())
+    values = np.asarray(value, dtype=float).reshape(-1)
+    if values.size not in (1, channels):
+        raise InputError(f"{name} has {values.size} values for {channels} input channels; give 1 or {channels}.")
+    if not np.isfinite(values).all() or (name == "std" and (values == 0).any()):
+        raise InputError(f"{name} is {value}; expected finite numbers{', none of them 0' if name == 'std' else ''}.")
+    return tuple(np.broadcast_to(values, (channels,)).tolist())
 
 
 def wrap(

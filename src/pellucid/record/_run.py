@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import ModelError
+from ..errors import ModelError, PellucidError
 from ..models import Layer, Model
+from ..models._model import first_line
 
 Edit = Callable[[Tensor], Tensor]
 
@@ -83,6 +84,11 @@ def run(
                 reach(layer, model.logits_of(output))
     except _Reached:
         pass
+    except (RuntimeError, AssertionError) as error:
+        # At its usual size the network has run before: what fails there is another fault, such as a lack of memory.
+        if size == model.size or isinstance(error, PellucidError | torch.OutOfMemoryError):
+            raise
+        raise ModelError(f"{model.name} cannot run on an input of {size[0]}×{size[1]} px: {first_line(error)}.") from error
     finally:
         for handle in handles:
             handle.remove()

@@ -279,7 +279,7 @@ def _trace(model: Model, layers: Sequence[Layer]) -> tuple[fx.Graph, nn.Module]:
     root = nn.Module()
     for node in graph.nodes:
         if node.op == "call_module":
-            _attach(root, node.target, copy.deepcopy(model.module.get_submodule(node.target)))
+            _attach(root, node.target, copy.deepcopy(_bare(model.module.get_submodule(node.target))))
         elif node.op == "get_attr":
             value = operator.attrgetter(node.target)(model.module)
             _attach(root, node.target, nn.Parameter(value.detach().clone(), False) if isinstance(value, Tensor) else value)
@@ -289,6 +289,15 @@ def _trace(model: Model, layers: Sequence[Layer]) -> tuple[fx.Graph, nn.Module]:
     _relu_in_place(graph, root)
     graph.lint()
     return graph, root
+
+
+def _bare(module: nn.Module) -> nn.Module:
+    """The same module, parameters shared, without hooks: those are the owner's, and may hold what cannot be copied."""
+    bare = copy.copy(module)
+    hooks = {name: type(value)() for name, value in vars(module).items() if name.endswith("_hooks")}
+    bare.__dict__ = {**vars(module), **hooks}
+    bare._modules = {name: _bare(child) if child is not None else None for name, child in module._modules.items()}
+    return bare
 
 
 def _drop_unused(graph: fx.Graph) -> None:

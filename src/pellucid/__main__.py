@@ -1,0 +1,5 @@
+"""`python -m pellucid`: the command line."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,280 @@
+"""The command line: `pellucid models | layers | render | explain | dream`. It parses, calls and prints."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from .. import __version__
+from ..errors import PellucidError
+from ._progress import bars
+
+_MODEL = click.option("--model", "name", default="inception_v1", show_default=True, help="See `pellucid models`.")
+_WEIGHTS = click.option("--weights", type=click.Path(), help="File or folder of weights, instead of looking for them.")
+_SEED = click.option("--seed", default=0, show_default=True, help="Of all randomness.")
+_QUIET = click.option("--quiet", is_flag=True, help="No progress bars.")
+_NO_CACHE = click.option("--no-cache", is_flag=True, help="Render anew, and keep nothing.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="pellucid")
+def cli() -> None:
+    """See what a vision network sees, and test why it decides."""
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def models(as_json: bool) -> None:
+    """List the networks that can be loaded, and where their weights are."""
+    from ..models import known_models
+
+    known = known_models()
+    if as_json:
+        click.echo(json.dumps([vars(one) for one in known], indent=1))
+        return
+    _print_table(("name", "what", "from where"), [(one.name, one.summary, one.where) for one in known])
+
+
+@cli.command()
+@_MODEL
+@_WEIGHTS
+@click.option("--all", "everything", is_flag=True, help="Also the parts inside blocks.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@_QUIET
+def layers(name: str, weights: str | None, everything: bool, as_json: bool, quiet: bool) -> None:
+    """List a network's layers: name, kind, channels, size, receptive field."""
+    from ..models import receptive_fields
+
+    with bars(quiet) as progress:
+        model = _load(name, weights, progress)
+        fields = receptive_fields(model)
+    rows = [
+        {
+            "name": layer.name,
+            "kind": layer.kind,
+            "channels": layer.channels,
+            "rows": layer.rows,
+            "columns": layer.columns,
+            "receptive_field": fields.get(layer.name),
+        }
+        for layer in model.layers.values()
+    ]
+    top = min((row["name"].count(".") for row in rows), default=0)
+    # Where everything sits in a few containers (`features.0`), the first level alone would say nothing.
+    while sum(row["name"].count(".") <= top for row in rows) < min(8, len(rows)):
+        top += 1
+    listed = rows if everything else [row for row in rows if row["name"].count(".") <= top]
+    if as_json:
+        click.echo(json.dumps(listed, indent=1))
+        return
+
+    def field(row: dict[str, Any]) -> str:
+        return "—" if row["kind"] == "vector" else "whole picture" if row["receptive_field"] is None else f"{row['receptive_field']} px"
+
+    def size(row: dict[str, Any]) -> str:
+        return "—" if row["kind"] == "vector" else f"{row['rows']} × {row['columns']}"
+
+    _print_table(
+        ("layer", "kind", "channels", "size", "receptive field"),
+        [(row["name"], row["kind"], str(row["channels"]), size(row), field(row)) for row in listed],
+    )
+    if len(listed) < len(rows):
+        click.echo(f"{len(listed)} of {len(rows)} layers; --all lists the parts inside them too.")
+
+
+@cli.command()
+@click.argument("targets", nargs=-1, required=True)
+@_MODEL
+@_WEIGHTS
+@click.option("--size", type=int, help="Height and width, px.  [default: the model's own]")
+@click.option("--steps", default=None, type=int, help="Of the optimizer.")
+@_SEED
+@click.option("--copies", default=1, show_default=True, help="Different images of each target (diversity).")
+@click.option("--negative", is_flag=True, help="What suppresses the targets instead of what raises them.")
+@click.option("--alpha", is_flag=True, help="A transparent ground where the target needs nothing.")
+@click.option("--maco", is_flag=True, help="Keep the spectrum of natural photos, optimize its phase.")
+@click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"]), default="auto", show_default=True)
+@click.option("--batch", type=int, help="Images at a time.")
+@click.option("--snapshots", default="", help="Steps whose images to keep, as 32,64,128.")
+@click.option("--out", default="out", show_default=True, type=click.Path(), help="Folder for PNGs and render.json.")
+@_NO_CACHE
+@_QUIET
+def render(
+    targets: tuple[str, ...],
+    name: str,
+    weights: str | None,
+    size: int | None,
+    steps: int | None,
+    seed: int,
+    copies: int,
+    negative: bool,
+    alpha: bool,
+    maco: bool,
+    precision: Any,
+    batch: int | None,
+    snapshots: str,
+    out: str,
+    no_cache: bool,
+    quiet: bool,
+) -> None:
+    """Render what TARGETS respond to: `mixed4d:426`, `mixed4d:426@4,1`, `mixed4d:*`, "logits:Labrador retriever" …"""
+    from ..features import render as render_targets
+    from ..features import render_diverse, render_magnitude_constrained
+    from ..store import RenderCache
+
+    try:
+        marks = tuple(int(part) for part in snapshots.split(",") if part.strip())
+    except ValueError:
+        raise click.BadParameter(f"{snapshots!r} is not a list of steps such as 32,64,128.") from None
+    goals = [f"-{target}" for target in targets] if negative else list(targets)
+    settings: dict[str, Any] = {
+        "size": size,
+        "seed": seed,
+        "alpha": alpha,
+        "precision": precision,
+        "batch_size": batch,
+        "snapshots": marks,
+        "cache": None if no_cache else RenderCache(),
+    }
+    if steps is not None:
+        settings["steps"] = steps
+    with bars(quiet) as progress:
+        model = _load(name, weights, progress)
+        settings["progress"] = progress
+        if copies > 1:
+            made = [render_diverse(model, goal, copies=copies, **settings) for goal in goals]
+        elif maco:
+            made = [render_magnitude_constrained(model, goals, **settings)]
+        else:
+            made = [render_targets(model, goals, **settings)]
+    for index, rendering in enumerate(made):
+        folder = rendering.save(Path(out) if len(made) == 1 else Path(out) / f"{index + 1}")
+        for file in rendering.files():
+            click.echo(folder / file)
+        if rendering.provenance["interrupted"]:
+            raise click.ClickException("interrupted: the images are as far as they got.")
+
+
+@cli.command()
+@click.argument("photo", type=click.Path())
+@_MODEL
+@_WEIGHTS
+@click.option("--layer", "layer_names", multiple=True, help="Layer to show; may be given several times.")
+@click.option("--class", "classes", multiple=True, help="Class to explain; may be given several times.")
+@click.option("--icon-size", default=None, type=int, help="Side of the rendered channels, px.")
+@click.option("--icon-steps", default=None, type=int, help="Optimizer steps for each of them.")
+@_SEED
+@click.option("--out", default="report.html", show_default=True, type=click.Path(), help="Page (.html) or bundle (.zip).")
+@click.option("--json", "json_file", type=click.Path(), help="Also write the numbers to this file.")
+@_NO_CACHE
+@_QUIET
+def explain(
+    photo: str,
+    name: str,
+    weights: str | None,
+    layer_names: tuple[str, ...],
+    classes: tuple[str, ...],
+    icon_size: int | None,
+    icon_steps: int | None,
+    seed: int,
+    out: str,
+    json_file: str | None,
+    no_cache: bool,
+    quiet: bool,
+) -> None:
+    """Explain what a network sees in PHOTO and why it decides, in one page."""
+    from ..explain import explain as explain_photo
+    from ..pictures import open_picture
+    from ..store import RenderCache, write_file
+
+    open_picture(photo)  # an unreadable photo is said at once, not after the weights have been loaded
+    settings: dict[str, Any] = {"icon_size": icon_size, "icon_steps": icon_steps}
+    with bars(quiet) as progress:
+        model = _load(name, weights, progress)
+        explanation = explain_photo(
+            model,
+            photo,
+            layers=layer_names or None,
+            classes=classes or None,
+            seed=seed,
+            cache=None if no_cache else RenderCache(),
+            progress=progress,
+            **{key: value for key, value in settings.items() if value is not None},
+        )
+    for score in explanation.classes:
+        click.echo(f"{score.probability:6.1%}  {score.label}")
+    if json_file:
+        write_file(Path(json_file), json.dumps(explanation.to_json(), indent=1).encode())
+        click.echo(json_file)
+    click.echo(explanation.save(out))
+
+
+@cli.command()
+@click.argument("photo", type=click.Path())
+@click.option("--layer", "goal", required=True, help="Layer or target to dream of: mixed4c, mixed4d:426.")
+@_MODEL
+@_WEIGHTS
+@click.option("--octaves", default=4, show_default=True, help="Sizes, each 1.4 times the one before.")
+@click.option("--steps", default=12, show_default=True, help="At each octave.")
+@_SEED
+@click.option("--out", default="dream.png", show_default=True, type=click.Path())
+@_QUIET
+def dream(
+    photo: str, goal: str, name: str, weights: str | None, octaves: int, steps: int, seed: int, out: str, quiet: bool
+) -> None:
+    """Put more of everything that a layer sees into PHOTO (DeepDream), at its own size."""
+    from io import BytesIO
+
+    from ..features import dream as dream_of
+    from ..pictures import load_image, to_picture
+    from ..store import write_file
+
+    image = load_image(photo)
+    with bars(quiet) as progress:
+        model = _load(name, weights, progress)
+        dreamt = dream_of(model, image, goal, octaves=octaves, steps=steps, seed=seed, progress=progress)
+    buffer = BytesIO()
+    to_picture(dreamt).save(buffer, "PNG")
+    write_file(Path(out), buffer.getvalue())
+    click.echo(out)
+
+
+def _load(name: str, weights: str | None, progress: Any) -> Any:
+    from ..models import load
+
+    return load(name, weights=weights, progress=progress)
+
+
+def _print_table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+
+
+def main() -> None:
+    """Run the command line; what goes wrong on purpose is one sentence on standard error."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("pellucid: interrupted.", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except PellucidError as error:
+        click.echo(f"pellucid: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        click.echo("pellucid: interrupted.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of a pipe has gone (`pellucid layers | head`); nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

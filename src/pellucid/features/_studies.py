@@ -1,0 +1,212 @@
+"""Questions that need more than one image, or an image to start from: each is a composition of `render`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..models import Model, borrowed
+from ..record import run
+from ._render import Goal, render
+from ._rendering import Rendering
+from .images import Fourier, MagnitudeConstrained, Shared
+from .objectives import Alignment, Caricature, Difference, Interpolation, Likeness, Style, as_objective
+from .transforms import Jitter, Transform, crops
+
+
+def render_diverse(
+    model: Model, target: Goal, *, copies: int = 4, diversity: float = 0.5, layer: str | None = None, **settings: Any
+) -> Rendering:
+    """Several images of one target, pushed apart: what else does this unit respond to?
+
+    Args:
+        target: text, target or objective.
+        copies: images.
+        diversity: what full likeness costs, as a share of the target's own strength; 0 gives plain repeats.
+        layer: where the images are compared (Gram matrices); by default the target's own layer.
+        settings: passed on to `render`.
+
+    Source: Feature Visualization, 2017, section Diversity.
+
+    Example:
+        >>> pellucid.render_diverse(model, "8:1", copies=2, size=32, steps=4).images.shape
+        (2, 32, 32, 3)
+    """
+    objective = as_objective(target).checked(model)
+    place = layer or next(iter(objective.needs()))
+    return render(model, objective * (1.0 - diversity * Likeness(place)), copies=copies, **settings)
+
+
+def render_interpolation(
+    model: Model,
+    first: Goal,
+    second: Goal,
+    *,
+    copies: int = 6,
+    alignment: float = 0.0,
+    layer: str | None = None,
+    **settings: Any,
+) -> Rendering:
+    """Images between two targets, aligned so that one turns into the next: how do two units interact?
+
+    Args:
+        first, second: text, targets or objectives; the first image shows `first` alone, the last `second` alone.
+        copies: images.
+        alignment: how much likeness of neighbours in `layer` counts, on top of sharing their coarse structure.
+        layer: where likeness is measured; by default the layer of `first`.
+        settings: passed on to `render`.
+
+    Example:
+        >>> pellucid.render_interpolation(model, "8:1", "8:2", copies=3, size=32, steps=4).images.shape
+        (3, 32, 32, 3)
+    """
+    start = as_objective(first).checked(model)
+    objective = Interpolation(start, as_objective(second).checked(model))
+    if alignment:
+        place = layer or next(iter(start.needs()))
+        objective = objective + alignment * Alignment(place)
+    settings.setdefault("parametrization", Shared())
+    return render(model, objective, copies=copies, **settings)
+
+
+def render_caricature(
+    model: Model, image: Tensor | np.ndarray, layer: str, *, power: float = 1.0, from_image: bool = False, **settings: Any
+) -> Rendering:
+    """What a layer made of an image, exaggerated: a new image with the same activations, only more so.
+
+    Args:
+        image: [channels, height, width], sRGB in [0, 1]; the rendering has its size.
+        layer: whose activations are exaggerated.
+        power: of the cosine; higher stays nearer to the image's own pattern.
+        from_image: start from the image (accentuation) instead of from noise.
+        settings: passed on to `render`; the transforms are small by default, so that things stay in place.
+
+    Example:
+        >>> pellucid.render_caricature(model, torch.rand(3, 32, 32), "8", steps=4).images.shape
+        (1, 32, 32, 3)
+    """
+    picture, reference = _reference(model, image, layer)
+    return _from_reference(model, Caricature(layer, reference, power), picture, from_image, settings)
+
+
+def render_inversion(model: Model, image: Tensor | np.ndarray, layer: str, **settings: Any) -> Rendering:
+    """An image that a layer cannot tell from the given one: what has been kept up to there?
+
+    Args:
+        image: [channels, height, width], sRGB in [0, 1]; the rendering has its size.
+        layer: whose activations are matched.
+        settings: passed on to `render`.
+
+    Example:
+        >>> pellucid.render_inversion(model, torch.rand(3, 32, 32), "8", steps=4).images.shape
+        (1, 32, 32, 3)
+    """
+    picture, reference = _reference(model, image, layer)
+    return _from_reference(model, -Difference(layer, reference), picture, False, settings)
+
+
+def render_accentuation(
+    model: Model, image: Tensor | np.ndarray, target: Goal, *, steps: int = 64, **settings: Any
+) -> Rendering:
+    """The image with more of what makes a target fire.
+
+    Args:
+        image: [channels, height, width], sRGB in [0, 1]; the rendering has its size.
+        target: text, target or objective.
+        steps: fewer stay nearer to the image.
+        settings: passed on to `render`.
+
+    Example:
+        >>> pellucid.render_accentuation(model, torch.rand(3, 32, 32), "8:1", steps=4).images.shape
+        (1, 32, 32, 3)
+    """
+    picture = model.check_images(torch.as_tensor(image)[None])[0].float()
+    settings.setdefault("size", tuple(picture.shape[1:]))
+    return render(model, target, start=picture, steps=steps, **settings)
+
+
+def render_style(
+    model: Model,
+    style: Tensor | np.ndarray,
+    layers: Sequence[str],
+    *,
+    content: Tensor | np.ndarray | None = None,
+    content_layer: str | None = None,
+    style_weight: float = 1.0,
+    **settings: Any,
+) -> Rendering:
+    """A picture with the texture of one image and, where given, the content of another (Gatys et al., 2015).
+
+    Args:
+        style: [channels, height, width], sRGB in [0, 1]; any size.
+        layers: whose Gram matrices are matched; early ones give fine texture, later ones larger patterns.
+        content: [channels, height, width]; the rendering starts from it and has its size.
+        content_layer: where content is matched; by default the last of `layers`.
+        style_weight: of the texture against the content.
+        settings: passed on to `render`.
+
+    Example:
+        >>> pellucid.render_style(model, torch.rand(3, 40, 40), ["6"], size=32, steps=4).images.shape
+        (1, 32, 32, 3)
+    """
+    objective = -style_weight * Style(layers[0], _reference(model, style, layers[0])[1])
+    for layer in layers[1:]:
+        objective = objective - style_weight * Style(layer, _reference(model, style, layer)[1])
+    if content is None:
+        return render(model, objective, **settings)
+    place = content_layer or layers[-1]
+    picture, reference = _reference(model, content, place)
+    # Relative to how much the layer does at all, so that one weight suits all layers.
+    scale = 1 / max(float(np.square(reference).mean()), 1e-12)
+    return _from_reference(model, objective - scale * Difference(place, reference), picture, True, settings)
+
+
+def render_magnitude_constrained(
+    model: Model, targets: Goal | Sequence[Goal], *, steps: int = 256, **settings: Any
+) -> Rendering:
+    """Images with the spectrum of natural photos, of which only the phase is optimized (MACO, arXiv 2306.06805).
+
+    The published settings: NAdam at learning rate 1.0, 256 steps, crops of about a quarter of the side, noise of 0.1.
+
+    Args:
+        targets: as for `render`.
+        steps: of the optimizer.
+        settings: passed on to `render`.
+
+    Example:
+        >>> pellucid.render_magnitude_constrained(model, "8:1", size=32, steps=4).images.shape
+        (1, 32, 32, 3)
+    """
+    for name, value in (
+        ("parametrization", MagnitudeConstrained()),
+        ("transforms", crops()),
+        ("optimizer", "nadam"),
+        ("schedule", "constant"),
+    ):
+        settings.setdefault(name, value)
+    return render(model, targets, steps=steps, **settings)
+
+
+_STEADY: tuple[Transform, ...] = (Jitter(2), Jitter(2))
+
+
+def _reference(model: Model, image: Tensor | np.ndarray, layer: str) -> tuple[Tensor, np.ndarray]:
+    """The image, and a layer's [channels, rows, columns] on it."""
+    picture = model.check_images(torch.as_tensor(image)[None]).float()
+    with borrowed(model.module), torch.no_grad():
+        grid = run(model, picture, [layer])[model.layer(layer).name]
+    return picture[0], grid[0].float().cpu().numpy()
+
+
+def _from_reference(
+    model: Model, objective: Goal, picture: Tensor, from_image: bool, settings: dict[str, Any]
+) -> Rendering:
+    """Render at the picture's size; a jitter by less than a stride, undone on average, keeps things in their place."""
+    from .transforms import Window
+
+    settings.setdefault("size", tuple(picture.shape[1:]))
+    settings.setdefault("transforms", (*_STEADY, Window()))
+    settings.setdefault("parametrization", Fourier())
+    return render(model, objective, start=picture if from_image else None, **settings)
