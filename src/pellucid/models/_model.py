@@ -154,8 +154,7 @@ class Model:
         near = difflib.get_close_matches(name, layers, n=3, cutoff=0.5)
         hint = f" did you mean {' or '.join(repr(other) for other in near)}?" if near else ""
         raise TargetError(
-            f"no layer {name!r} in {self.name};{hint} "
-            f"`pellucid layers --model {self.name}` lists all {len(layers)}."
+            f"no layer {name!r} in {self.name};{hint} `pellucid layers --model {self.name}` lists all {len(layers)}."
         )
 
     def class_index(self, label: int | str) -> int:

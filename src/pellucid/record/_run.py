@@ -44,7 +44,9 @@ def run(
 
     def reach(layer: Layer, output: Any) -> Any:
         if not isinstance(output, Tensor):
-            raise ModelError(f"{layer.name} of {model.name} gives {type(output).__name__}, not a tensor, on this input.")
+            raise ModelError(
+                f"{layer.name} of {model.name} gives {type(output).__name__}, not a tensor, on this input."
+            )
         grid = layer.to_grid(output, size)
         if layer.name in edit_of:
             grid = edit_of[layer.name](grid)
@@ -88,7 +90,9 @@ def run(
         # At its usual size the network has run before: what fails there is another fault, such as a lack of memory.
         if size == model.size or isinstance(error, PellucidError | torch.OutOfMemoryError):
             raise
-        raise ModelError(f"{model.name} cannot run on an input of {size[0]}×{size[1]} px: {first_line(error)}.") from error
+        raise ModelError(
+            f"{model.name} cannot run on an input of {size[0]}×{size[1]} px: {first_line(error)}."
+        ) from error
     finally:
         for handle in handles:
             handle.remove()
