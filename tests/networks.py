@@ -169,3 +169,18 @@ class Both(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return torch.relu(x), torch.relu(-x)
+
+
+class Preparing(nn.Module):
+    """What follows works in place on what is recorded."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.relu = nn.ReLU(inplace=True)
+        self.last = nn.Conv2d(4, 4, 1)
+
+    def forward(self, x):
+        y = self.relu(self.conv(x))
+        y.mul_(3)
+        return self.last(y).add_(1).mean((2, 3))

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from networks import AnsweringNet, BranchedNet, ChannelsLastNet, ResidualNet, TokenNet, plain_net, seeded
+from networks import AnsweringNet, BranchedNet, ChannelsLastNet, Preparing, ResidualNet, TokenNet, plain_net, seeded
 from torch import nn
 
 import pellucid
@@ -220,21 +220,6 @@ def test_batches_equal_single_images(net):
         )
     alone = [pellucid.record(model, images[i : i + 1], "logits")["logits"].values[0] for i in range(5)]
     assert np.allclose(alone, together, atol=1e-5)
-
-
-class Preparing(nn.Module):
-    """What follows works in place on what is recorded."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(3, 4, 3)
-        self.relu = nn.ReLU(inplace=True)
-        self.last = nn.Conv2d(4, 4, 1)
-
-    def forward(self, x):
-        y = self.relu(self.conv(x))
-        y.mul_(3)
-        return self.last(y).add_(1).mean((2, 3))
 
 
 @pytest.mark.parametrize("deepest", ["relu", "last", "logits"])

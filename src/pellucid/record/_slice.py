@@ -225,7 +225,12 @@ def slice_network(
     """
     wanted = tuple(dict.fromkeys(model.layer(name) for name in layers))
     with borrowed(model.module), torch.no_grad():
-        graph, root = _trace(model, wanted)
+        try:
+            graph, root = _trace(model, wanted)
+        except Untraceable:
+            raise
+        except Exception as error:  # tracing runs the user's code on symbols and copies it: anything may be raised
+            raise Untraceable(f"{model.name} cannot be traced: {error}") from error
         # A colourful smooth gradient: every part of the network sees values like those of a picture.
         ramp = torch.linspace(0, 1, size[0])[:, None] * torch.linspace(0.2, 1, size[1])
         phases = torch.arange(model.input_channels)[:, None, None]
@@ -256,17 +261,12 @@ def slice_network(
 def _trace(model: Model, layers: Sequence[Layer]) -> tuple[fx.Graph, nn.Module]:
     """The graph that ends at `layers`, and a root with frozen copies of the modules that it calls."""
     tracer = _Tracer()
-    try:
-        # Arguments beside the image keep their defaults; a transformer's attention mask is one.
-        rest = list(inspect.signature(model.module.forward).parameters.values())[1:]
-        defaults = {p.name: p.default for p in rest if p.default is not p.empty}
-        graph = tracer.trace(model.module, concrete_args=defaults)
-        output = next(node for node in graph.nodes if node.op == "output")
-        ends = [
-            tracer.ends[layer.path].node if layer.path else model.logits_of(output.args[0]) for layer in layers
-        ]
-    except Exception as error:  # tracing runs the user's code on symbols: anything may be raised
-        raise Untraceable(f"{model.name} cannot be traced: {error}") from error
+    # Arguments beside the image keep their defaults; a transformer's attention mask is one.
+    rest = list(inspect.signature(model.module.forward).parameters.values())[1:]
+    defaults = {p.name: p.default for p in rest if p.default is not p.empty}
+    graph = tracer.trace(model.module, concrete_args=defaults)
+    output = next(node for node in graph.nodes if node.op == "output")
+    ends = [tracer.ends[layer.path].node if layer.path else model.logits_of(output.args[0]) for layer in layers]
     if not all(isinstance(end, fx.Node) for end in ends):
         raise Untraceable(f"{model.name} does not give a tensor at {layers[0].name} when traced.")
     graph.erase_node(output)
@@ -358,14 +358,17 @@ def _rearrange_first_convolution(graph: fx.Graph, root: nn.Module) -> None:
 
 
 def _relu_in_place(graph: fx.Graph, root: nn.Module) -> None:
-    """Let a ReLU overwrite the convolution's output where nobody else reads it: neither keeps it for its gradient."""
+    """Let a ReLU overwrite the convolution's output where nobody else reads it: neither keeps it for its gradient.
+
+    Elsewhere it may not, even if it did: what it would overwrite may be a layer that was asked for.
+    """
     for node in list(graph.nodes):
         is_relu = isinstance(_module(root, node), nn.ReLU) or (
             node.op == "call_function" and node.target in _RELU_FUNCTIONS
         )
-        if is_relu and len(node.args[0].users) == 1:
+        if is_relu:
             source = _module(root, node.args[0])
-            alone = isinstance(source, nn.Conv2d | SpaceToDepthConv2d | nn.Linear)
+            alone = len(node.args[0].users) == 1 and isinstance(source, nn.Conv2d | SpaceToDepthConv2d | nn.Linear)
             with graph.inserting_after(node):
                 new = graph.call_function(torch.relu_ if alone else torch.relu, (node.args[0],))
             node.replace_all_uses_with(new)
