@@ -16,6 +16,9 @@ from ._files import write_file
 from ..errors import InputError, ResourceError
 from ..pictures import to_picture
 
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_LARGEST_WEBP = 16_383
+
 
 def cache_folder() -> Path:
     """Where Pellucid keeps what can be made again: `PELLUCID_CACHE`, or the user's cache folder."""
@@ -52,11 +55,10 @@ class RenderCache:
         try:
             entry = json.loads(path.with_suffix(".json").read_bytes())
             with Image.open(path) as picture:
-                array = np.asarray(picture, dtype=np.float32) / 255
-            if entry["channels"] == 1:
-                array = array[:, :, :1]
-            return array, entry["objective"]
-        except (OSError, ValueError, KeyError, SyntaxError):
+                # WebP drops an alpha channel that is opaque everywhere, and has no greyscale.
+                array = np.asarray(picture.convert(_MODES[entry["channels"]]), dtype=np.float32) / 255
+            return array if array.ndim == 3 else array[:, :, None], [float(value) for value in entry["objective"]]
+        except (OSError, ValueError, KeyError, TypeError, SyntaxError):
             return None
 
     def write(self, recipe: Mapping[str, Any], image: np.ndarray, objective: list[float]) -> bool:
@@ -64,7 +66,7 @@ class RenderCache:
 
         A full or read-only disk loses only the entry: the picture itself is in the caller's hands.
         """
-        if image.shape[2] not in (1, 3, 4):
+        if image.shape[2] not in _MODES or max(image.shape[:2]) > _LARGEST_WEBP:
             return False
         buffer = BytesIO()
         to_picture(image).save(buffer, "WEBP", lossless=True, quality=50, exact=True)
