@@ -22,6 +22,7 @@ from pellucid.features.objectives import (
     Difference,
     Interpolation,
     Likeness,
+    Magnitude,
     Norm,
     Objective,
     Opacity,
@@ -148,6 +149,7 @@ ORACLES = [
     (Caricature("conv", REFERENCE), caricature(H["conv"], 1)),
     (Caricature("conv", REFERENCE, power=3), caricature(H["conv"], 3)),
     (Style("conv", STYLE_REFERENCE), np.abs(gram(H["conv"]) - STYLE_GRAM).mean((1, 2)) / np.abs(STYLE_GRAM).mean()),
+    (Magnitude(channel("conv", 2) - 1), np.abs(H["conv"][:, 2].mean((1, 2)) - 1)),
     (Constant(2.5), np.full(COPIES, 2.5)),
     (
         0.2 * channel("conv", 3) - neuron("conv", 0) + 0.1 * TotalVariation(),
@@ -305,6 +307,15 @@ def test_likeness_of_equal_images_is_one_and_of_one_image_nothing():
     )
     torch.testing.assert_close(Likeness("conv").value(same), torch.ones(3))
     torch.testing.assert_close(Likeness("conv").value(Drawn(1)), torch.zeros(1))
+
+
+def test_a_magnitude_is_not_optimized():
+    readings = Drawn(2)
+    grid = readings.grids["conv"].requires_grad_()
+    worth = channel("conv", 0) * Magnitude(channel("conv", 1))
+    (gradient,) = torch.autograd.grad(worth.value(readings).sum(), grid)
+    assert gradient[:, 0].any()
+    assert not gradient[:, 1].any()
 
 
 def test_alignment_prefers_likeness_of_neighbours():

@@ -56,7 +56,9 @@ def dream(
     """
     picture = model.check_images(torch.as_tensor(image)[None]).float()
     if octaves < 1 or octave_scale <= 1 or steps < 1:
-        raise InputError(f"dream needs octaves ≥ 1, octave_scale > 1 and steps ≥ 1, not {octaves}, {octave_scale}, {steps}.")
+        raise InputError(
+            f"dream needs octaves ≥ 1, octave_scale > 1 and steps ≥ 1, not {octaves}, {octave_scale}, {steps}."
+        )
     objective: Objective
     if isinstance(goal, str) and ":" not in goal:
         objective = DeepDream(model.layer(goal).name)
@@ -71,7 +73,9 @@ def dream(
     generator = torch.Generator().manual_seed(seed)
     layers = sorted(objective.needs())
     total = len(sizes) * steps
-    with borrowed(model.module):
+    if not layers:
+        raise InputError("the objective does not look at any layer.")
+    with borrowed(model.module), torch.enable_grad():
         try:
             dtype = torch.bfloat16 if fast_bfloat16(model.device) else torch.float32
             network = slice_network(model, layers, size=(side, side), dtype=dtype)

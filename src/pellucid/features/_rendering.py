@@ -68,11 +68,16 @@ class Rendering:
     def files(self) -> list[str]:
         """The name of each image's PNG file in a folder, distinct also where targets repeat."""
         names: list[str] = []
+        taken: set[str] = set()
         for target in self.targets:
-            plain = re.sub(r"[^\w.+-]+", "_", target).strip("_.") or "image"
-            copy = sum(name == plain or name.startswith(f"{plain}~") for name in names)
-            names.append(plain if not copy else f"{plain}~{copy + 1}")
-        return [f"{name[:120]}.png" for name in names]
+            plain = re.sub(r"[^\w.+-]+", "_", target).strip("_.")[:100] or "image"
+            name, copy = plain, 1
+            while name.casefold() in taken:  # some file systems do not tell a from A
+                copy += 1
+                name = f"{plain}~{copy}"
+            taken.add(name.casefold())
+            names.append(f"{name}.png")
+        return names
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write a PNG for each image, one for each snapshot, and `render.json`; returns the folder.
@@ -81,6 +86,7 @@ class Rendering:
 
         Raises:
             ResourceError: the disk is full.
+            InputError: the folder cannot be written to.
 
         Example:
             >>> rendering.save("out/")                                 # doctest: +SKIP
@@ -89,7 +95,6 @@ class Rendering:
         from io import BytesIO
 
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
 
         def write(name: str, image: np.ndarray) -> None:
             buffer = BytesIO()
@@ -103,7 +108,9 @@ class Rendering:
                 write(f"{name.removesuffix('.png')}.step{step}.png", image)
         document = {
             "schema": _SCHEMA,
-            "targets": [{"target": target, "file": file} for target, file in zip(self.targets, self.files(), strict=True)],
+            "targets": [
+                {"target": target, "file": file} for target, file in zip(self.targets, self.files(), strict=True)
+            ],
             "snapshots": sorted(self.snapshots),
             "objective": np.round(self.objective.astype(float), 5).tolist(),
             "provenance": dict(self.provenance),

@@ -12,7 +12,7 @@ from ..record import run
 from ._render import Goal, render
 from ._rendering import Rendering
 from .images import Fourier, MagnitudeConstrained, Shared
-from .objectives import Alignment, Caricature, Difference, Interpolation, Likeness, Style, as_objective
+from .objectives import Alignment, Caricature, Difference, Interpolation, Likeness, Magnitude, Style, as_objective
 from .transforms import Jitter, Transform, crops
 
 
@@ -36,7 +36,7 @@ def render_diverse(
     """
     objective = as_objective(target).checked(model)
     place = layer or next(iter(objective.needs()))
-    return render(model, objective * (1.0 - diversity * Likeness(place)), copies=copies, **settings)
+    return render(model, objective - diversity * Likeness(place) * Magnitude(objective), copies=copies, **settings)
 
 
 def render_interpolation(
@@ -72,7 +72,13 @@ def render_interpolation(
 
 
 def render_caricature(
-    model: Model, image: Tensor | np.ndarray, layer: str, *, power: float = 1.0, from_image: bool = False, **settings: Any
+    model: Model,
+    image: Tensor | np.ndarray,
+    layer: str,
+    *,
+    power: float = 1.0,
+    from_image: bool = False,
+    **settings: Any,
 ) -> Rendering:
     """What a layer made of an image, exaggerated: a new image with the same activations, only more so.
 

@@ -156,6 +156,22 @@ class Product(Objective):
 
 
 @dataclass(frozen=True)
+class Magnitude(Objective):
+    """The absolute value of another objective, itself not optimized: a unit in which to state what something costs."""
+
+    of: Objective
+
+    def needs(self) -> Needs:
+        return self.of.needs()
+
+    def value(self, readings: Readings) -> Tensor:
+        return self.of.value(readings).detach().abs()
+
+    def checked(self, model: Model) -> Objective:
+        return Magnitude(self.of.checked(model))
+
+
+@dataclass(frozen=True)
 class Activation(Objective):
     """How strongly a target fires: a channel's mean, a neuron, a class logit, the projection on a direction."""
 

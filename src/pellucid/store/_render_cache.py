@@ -12,9 +12,9 @@ import numpy as np
 import platformdirs
 from PIL import Image
 
-from ._files import write_file
 from ..errors import InputError, ResourceError
 from ..pictures import to_picture
+from ._files import write_file
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _LARGEST_WEBP = 16_383
