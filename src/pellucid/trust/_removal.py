@@ -51,7 +51,10 @@ def _without(model: Model, images: Tensor, layer: str, places: Tensor) -> Tensor
 
     try:
         # One image up to the layer, many from there on: what runs beside the layer broadcasts.
-        return run(model, images, [LOGITS], edits={layer: remove})[LOGITS].flatten(1)
+        logits = run(model, images, [LOGITS], edits={layer: remove})[LOGITS].flatten(1)
     except RuntimeError:
-        # Something beside the layer is joined rather than added, and wants equally many images.
-        return run(model, images.expand(len(places), -1, -1, -1), [LOGITS], edits={layer: remove})[LOGITS].flatten(1)
+        logits = None  # something beside the layer is joined rather than added, and wants equally many images
+    if logits is None or len(logits) != len(places):  # or the code counted the images before the layer
+        many = images.expand(len(places), -1, -1, -1)
+        logits = run(model, many, [LOGITS], edits={layer: remove})[LOGITS].flatten(1)
+    return logits
