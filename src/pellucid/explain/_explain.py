@@ -99,7 +99,9 @@ class Explanation:
         maps = self.spatial_maps[self._explained(layer)]
         if index not in maps:
             shown = ", ".join(score.label for score in self.classes)
-            raise TargetError(f"this explanation is about {shown}; ask for {label!r} with explain(…, classes=[{label!r}]).")
+            raise TargetError(
+                f"this explanation is about {shown}; ask for {label!r} with explain(…, classes=[{label!r}])."
+            )
         return maps[index]
 
     def _explained(self, layer: str) -> str:
@@ -181,13 +183,15 @@ def explain(
     names = [layers] if isinstance(layers, str) else list(layers or [_usual_layer(model)])
     for name in names:
         if model.layer(name).kind == "vector":
-            raise TargetError(f"{name} has no positions; choose a layer that `pellucid layers` lists as grid or tokens.")
-    names = [model.layer(name).name for name in names]
+            raise TargetError(
+                f"{name} has no positions; choose a layer that `pellucid layers` lists as grid or tokens."
+            )
+    names = list(dict.fromkeys(model.layer(name).name for name in names))
     began = time.perf_counter()
     recorded = record(model, view[None], [*names, LOGITS])
     logits = torch.from_numpy(recorded[LOGITS].values[0])
     probabilities = torch.softmax(logits, 0)
-    chosen = [model.class_index(label) for label in classes] if classes else []
+    chosen = list(dict.fromkeys(model.class_index(label) for label in classes or ()))
     top = chosen or probabilities.topk(min(_TOP_CLASSES, len(logits))).indices.tolist()
     scores = tuple(ClassScore(i, model.label(i), float(logits[i]), float(probabilities[i])) for i in top)
     seconds["decision"] = time.perf_counter() - began
@@ -223,7 +227,9 @@ def explain(
     )
 
 
-def _view(model: Model, image: str | os.PathLike[str] | Image.Image | Tensor | np.ndarray) -> tuple[Image.Image, Tensor, str]:
+def _view(
+    model: Model, image: str | os.PathLike[str] | Image.Image | Tensor | np.ndarray
+) -> tuple[Image.Image, Tensor, str]:
     """The photo to show, cut to the model's aspect and at most 4 times its size; the model's view; and a title."""
     height, width = model.size
     if isinstance(image, str | os.PathLike):
@@ -280,6 +286,6 @@ def _dictionary(
         cache=cache,
         progress=progress,
     )
-    if len(icons) < len(channels):
-        raise KeyboardInterrupt  # an interrupted rendering has too few icons to explain anything
+    if icons.provenance["interrupted"]:
+        raise KeyboardInterrupt  # icons that are missing or half done explain nothing; finished ones are in the cache
     return SemanticDictionary(recorded.layer, values, top, channels, icons)
