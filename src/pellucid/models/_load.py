@@ -3,6 +3,7 @@
 import csv
 import difflib
 import os
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from ..errors import MissingExtraError, ModelError, TargetError, WeightsError, m
 from ..events import Progress, silent
 from ._inception_v1 import InceptionV1, tensor_names
 from ._model import Model, wrap
-from ._weights import WeightsSource, file_digest, find_weights, read_tensors, search_places
+from ._weights import WeightsSource, file_digest, find_weights, offline, read_tensors, search_places
 
 _INCEPTION_V1 = WeightsSource(
     name="inception_v1",
@@ -55,10 +56,11 @@ def load(
     Args:
         name: `inception_v1`, `timm:NAME` or `torchvision:NAME`.
         weights: a file or folder; by default looked for in `PELLUCID_DATA`, then in the user's cache, then
-            downloaded. For `timm:` and `torchvision:` a `.safetensors` or `.pth` state dict.
-        download: whether weights may be fetched where none are found.
+            downloaded. For `timm:` and `torchvision:` a `.safetensors` or `.pth` state dict; by default what the
+            library downloads.
+        download: whether weights may be fetched where none are found; where PELLUCID_OFFLINE is set they never are.
         progress: receives an event for each piece that is fetched.
-        options: passed on to `timm.create_model` or to torchvision's builder (`pretrained=False`, `weights=None`).
+        options: passed on to `timm.create_model` or to torchvision's builder; `pretrained=False` gives random weights.
 
     Raises:
         TargetError: no such network.
@@ -124,7 +126,9 @@ def _imported(package: str) -> Any:
 def _load_inception_v1(weights: str | os.PathLike[str] | None, download: bool, progress: Progress) -> Model:
     path = find_weights(_INCEPTION_V1, weights, download=download, progress=progress)
     with torch.device("meta"):
-        expected = {tensor_names(InceptionV1())[key]: tuple(p.shape) for key, p in InceptionV1().named_parameters()}
+        empty = InceptionV1()
+    names = tensor_names(empty)
+    expected = {names[key]: tuple(parameter.shape) for key, parameter in empty.named_parameters()}
     tensors = read_tensors(path)
     if path.suffix == ".pb":
         from ._frozen_graph import inception_v1_tensors
@@ -135,7 +139,7 @@ def _load_inception_v1(weights: str | os.PathLike[str] | None, download: bool, p
             found = f"has shape {list(tensors[key].shape)}" if key in tensors else "is missing"
             raise WeightsError(f"{path.name} is not InceptionV1: {key} {found}, expected shape {list(shape)}.")
     module = InceptionV1()
-    module.load_state_dict({key: tensors[name].float() for key, name in tensor_names(module).items()}, strict=False)
+    module.load_state_dict({key: tensors[name].float() for key, name in names.items()}, strict=False)
     return wrap(
         module.eval(),
         size=224,
@@ -163,24 +167,29 @@ def _inception_v1_labels(beside: Path) -> list[str] | None:
 
 def _load_timm(name: str, weights: str | os.PathLike[str] | None, download: bool, options: dict[str, Any]) -> Model:
     timm = _imported("timm")
-    options.setdefault("pretrained", weights is None and download)
+    if "/" not in name and not timm.is_model(name):  # a slash is in the addresses of hubs, which timm resolves
+        raise _unknown("timm", name, timm.list_models())
+    options.setdefault("pretrained", weights is None)
+    if options["pretrained"]:
+        _require_network(f"timm:{name}", download)
     if weights is not None:
+        _state_dict(Path(weights))  # timm would report a damaged file in as many ways as there are formats
         options["checkpoint_path"] = str(weights)
     try:
         module = timm.create_model(name, **options)
     except RuntimeError as error:
-        near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
-        hint = f"; did you mean {' or '.join(near)}?" if near and name not in timm.list_models() else ""
-        raise ModelError(f"timm cannot make {name!r}: {str(error).splitlines()[0]}{hint}") from error
-    except FileNotFoundError as error:
-        raise WeightsError(f"no weights at {weights}: {error}.") from error
+        if weights is not None:
+            raise WeightsError(f"{weights} does not fit timm's {name}: {_gist(error)}") from error
+        raise ModelError(f"timm cannot make {name!r}: {_gist(error)}") from error
     settings = timm.data.resolve_model_data_config(module)
+    channels = options.get("in_chans", settings["input_size"][0])
+    per_channel = channels == len(settings["mean"])
     return wrap(
         module.eval(),
         size=tuple(settings["input_size"][1:]),
-        channels=settings["input_size"][0],
-        mean=settings["mean"],
-        std=settings["std"],
+        channels=channels,
+        mean=settings["mean"] if per_channel else sum(settings["mean"]) / len(settings["mean"]),
+        std=settings["std"] if per_channel else sum(settings["std"]) / len(settings["std"]),
         labels=_imagenet_labels_of_timm(timm, getattr(module, "num_classes", 0)),
         name=f"timm:{name}",
         source={"timm": timm.__version__, **{key: str(value) for key, value in options.items()}},
@@ -199,29 +208,52 @@ def _load_torchvision(
 ) -> Model:
     torchvision = _imported("torchvision")
     models = torchvision.models
-    if name not in models.list_models():
-        near = difflib.get_close_matches(name, models.list_models(), n=3, cutoff=0.5)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise TargetError(f"torchvision has no model {name!r}{hint}")
+    classifiers = models.list_models(module=models)
+    if name not in classifiers:
+        raise _unknown("torchvision", name, classifiers)
     default = models.get_model_weights(name).DEFAULT
-    options.setdefault("weights", default if weights is None and download else None)
-    module = models.get_model(name, **options)
+    pretrained = options.pop("pretrained", weights is None)
+    if pretrained:
+        _require_network(f"torchvision:{name}", download)
+    module = models.get_model(name, weights=default if pretrained else None, **options)
     if weights is not None:
         state = _state_dict(Path(weights))
         try:
             module.load_state_dict(state)
         except RuntimeError as error:
-            raise WeightsError(f"{weights} does not fit torchvision's {name}: {str(error).splitlines()[0]}") from error
-    preset = default.transforms()
+            raise WeightsError(f"{weights} does not fit torchvision's {name}: {_gist(error)}") from error
+    preset, labels = default.transforms(), default.meta["categories"]
     return wrap(
         module.eval(),
         size=preset.crop_size[0],
         mean=preset.mean,
         std=preset.std,
-        labels=default.meta["categories"],
+        labels=labels if options.get("num_classes", len(labels)) == len(labels) else None,
         name=f"torchvision:{name}",
-        source={"torchvision": torchvision.__version__, "weights": str(weights or options["weights"])},
+        source={"torchvision": torchvision.__version__, "weights": str(weights or (default if pretrained else None))},
     )
+
+
+def _unknown(library: str, name: str, names: list[str]) -> TargetError:
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(near)}?" if near else "."
+    return TargetError(f"{library} has no model {name!r}{hint}")
+
+
+def _require_network(name: str, download: bool) -> None:
+    """Refuse to go on without weights: a network of random ones would look as if it had been trained."""
+    if not download or offline():
+        reason = "PELLUCID_OFFLINE" if download else "download=False"
+        raise WeightsError(
+            f"no weights for {name}: {reason} forbids fetching them; pass weights= with a file's path, "
+            "or pretrained=False for random ones."
+        )
+
+
+def _gist(error: Exception) -> str:
+    """What a failure to load a state dict says after its title, cut to a line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return textwrap.shorten(lines[min(1, len(lines) - 1)] if lines else type(error).__name__, 200, placeholder=" …")
 
 
 def _state_dict(path: Path) -> dict[str, torch.Tensor]:

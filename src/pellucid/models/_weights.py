@@ -113,7 +113,7 @@ def find_weights(
         reason, fix = "these weights have no address to fetch them from", ""
     elif not download:
         reason, fix = "download=False forbids fetching them", ", or allow the download"
-    elif _offline():
+    elif offline():
         reason, fix = "PELLUCID_OFFLINE forbids fetching them", ", or unset PELLUCID_OFFLINE"
     else:
         return _fetched(source, source.url, progress)
@@ -207,7 +207,8 @@ def _home(path: str | os.PathLike[str]) -> Path:
     return Path(os.path.expanduser(path))
 
 
-def _offline() -> bool:
+def offline() -> bool:
+    """Whether PELLUCID_OFFLINE forbids the network."""
     return os.environ.get("PELLUCID_OFFLINE", "").strip().lower() not in ("", "0", "false", "no", "off")
 
 
