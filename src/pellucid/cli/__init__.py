@@ -74,7 +74,13 @@ def layers(name: str, weights: str | None, everything: bool, as_json: bool, quie
         return
 
     def field(row: dict[str, Any]) -> str:
-        return "—" if row["kind"] == "vector" else "whole picture" if row["receptive_field"] is None else f"{row['receptive_field']} px"
+        return (
+            "—"
+            if row["kind"] == "vector"
+            else "whole picture"
+            if row["receptive_field"] is None
+            else f"{row['receptive_field']} px"
+        )
 
     def size(row: dict[str, Any]) -> str:
         return "—" if row["kind"] == "vector" else f"{row['rows']} × {row['columns']}"
@@ -147,7 +153,11 @@ def render(
         model = _load(name, weights, progress)
         settings["progress"] = progress
         if copies > 1:
-            made = [render_diverse(model, goal, copies=copies, **settings) for goal in goals]
+            made = []
+            for goal in goals:
+                made.append(render_diverse(model, goal, copies=copies, **settings))
+                if made[-1].provenance["interrupted"]:
+                    break
         elif maco:
             made = [render_magnitude_constrained(model, goals, **settings)]
         else:
@@ -169,7 +179,9 @@ def render(
 @click.option("--icon-size", default=None, type=int, help="Side of the rendered channels, px.")
 @click.option("--icon-steps", default=None, type=int, help="Optimizer steps for each of them.")
 @_SEED
-@click.option("--out", default="report.html", show_default=True, type=click.Path(), help="Page (.html) or bundle (.zip).")
+@click.option(
+    "--out", default="report.html", show_default=True, type=click.Path(), help="Page (.html) or bundle (.zip)."
+)
 @click.option("--json", "json_file", type=click.Path(), help="Also write the numbers to this file.")
 @_NO_CACHE
 @_QUIET
@@ -266,8 +278,11 @@ def main() -> None:
     except click.exceptions.Abort:
         click.echo("pellucid: interrupted.", err=True)
         sys.exit(130)
-    except click.ClickException as error:
+    except click.UsageError as error:
         error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        click.echo(f"pellucid: {error.format_message()}", err=True)
         sys.exit(error.exit_code)
     except PellucidError as error:
         click.echo(f"pellucid: {error}", err=True)
