@@ -46,7 +46,7 @@ def test_the_numbers_are_the_networks(network, photo):
         np.testing.assert_array_equal(shown, -np.sort(-values, axis=2)[:, :, :4])
         assert entry.at(3, 5) == [(int(c), float(values[3, 5, c])) for c in entry.top[3, 5]]
         assert entry.channels == tuple(np.unique(entry.top).tolist())
-        assert entry.icons.images.shape == (len(entry.channels), 16, 16, 3)
+        assert entry.icons.images.shape == (len(entry.channels), 16, 16, 4)  # with opacity
         assert entry.icons.targets == tuple(f"{layer}:{channel}@centre" for channel in entry.channels)
 
 
@@ -123,7 +123,7 @@ def test_every_form_of_the_image(network, photo):
 def test_a_model_of_grey_pictures(photo, tmp_path):
     explanation = explain(make_network(channels=1), photo)
     assert explanation.image.shape == (1, 24, 24)
-    assert explanation.semantic_dictionary("3").icons.images.shape[3] == 1
+    assert explanation.semantic_dictionary("3").icons.images.shape[3] == 2
     assert explanation.save(tmp_path / "report.html").is_file()
     read_bundle(explanation.save(tmp_path / "report.zip"))
 
