@@ -104,8 +104,14 @@ def to_bytes(images: np.ndarray) -> np.ndarray:
 
 
 def to_picture(image: np.ndarray) -> Image.Image:
-    """A Pillow image of [height, width, 1, 3 or 4] in [0, 1]; of any other number of channels, their mean."""
-    if image.shape[2] not in (1, 3, 4):
+    """A Pillow image of [height, width, channels] in [0, 1].
+
+    One channel is grey, two grey and opacity, three RGB, four RGB and opacity; of more, their mean is shown.
+    """
+    if image.shape[2] > 4:
         image = image.mean(2, keepdims=True)
     array = to_bytes(image)
+    if array.shape[2] == 2:
+        grey, opacity = (Image.fromarray(np.ascontiguousarray(array[:, :, index])) for index in (0, 1))
+        return Image.merge("LA", (grey, opacity))
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)

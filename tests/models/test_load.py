@@ -127,7 +127,7 @@ def test_weights_of_another_network(inception, tmp_path):
         pellucid.load("inception_v1", weights=path)
     graph = tmp_path / "other.pb"
     graph.write_bytes(stored("conv2d0_w", np.zeros((7, 7, 3, 64), np.float32)))
-    with pytest.raises(WeightsError, match="missing|no "):
+    with pytest.raises(WeightsError, match=r"missing|no "):
         pellucid.load("inception_v1", weights=graph)
     with pytest.raises(WeightsError, match="no weights file"):
         pellucid.load("inception_v1", weights=tmp_path / "absent.safetensors")
@@ -256,7 +256,7 @@ def test_weights_that_do_not_fit_an_adapter(name, tmp_path):
     with pytest.raises(WeightsError, match=r"w\.safetensors does not fit"):
         pellucid.load(name, weights=path)
     path.write_bytes(b"broken")
-    with pytest.raises(WeightsError, match="w.safetensors"):
+    with pytest.raises(WeightsError, match=r"w\.safetensors"):
         pellucid.load(name, weights=path)
     with pytest.raises(WeightsError, match="absent"):
         pellucid.load(name, weights=tmp_path / "absent.safetensors")

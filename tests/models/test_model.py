@@ -333,7 +333,7 @@ class Demanding(nn.Module):
 
 
 def test_modules_that_assert_their_input_size():
-    with pytest.raises(ModelError, match="cannot run on an input.*takes 24 px"):
+    with pytest.raises(ModelError, match=r"cannot run on an input.*takes 24 px"):
         _ = pellucid.wrap(Demanding(), size=32).layers
     model = pellucid.wrap(Demanding(), size=24)
     assert pellucid.record(model, torch.rand(1, 3, 24, 24), "conv")["conv"].values.shape == (1, 22, 22, 2)

@@ -34,10 +34,16 @@ STACKS = [
 
 
 @pytest.mark.parametrize("layers", STACKS)
-@pytest.mark.parametrize("size", [64, 96])
+@pytest.mark.parametrize("size", [72, 96])
 def test_stacks_of_convolutions(layers, size):
     convs = [nn.Conv2d(2, 2, k, s, d * (k - 1) // 2, d) for k, s, d in layers]
     model = pellucid.wrap(nn.Sequential(*convs), size=size)
+    assert list(receptive_fields(model).values()) == stack(*layers)
+
+
+@pytest.mark.parametrize("layers", STACKS)
+def test_stacks_without_padding(layers):
+    model = pellucid.wrap(nn.Sequential(*(nn.Conv2d(2, 2, k, s, 0, d) for k, s, d in layers)), size=83)
     assert list(receptive_fields(model).values()) == stack(*layers)
 
 
@@ -57,7 +63,6 @@ def test_poolings_norms_and_activations():
 def test_dead_weights_do_not_narrow_the_field():
     conv = nn.Conv2d(1, 1, 5, padding=2)
     nn.init.zeros_(conv.weight)
-    assert receptive_fields(pellucid.wrap(conv, size=32, name="zero")) == {} or True
     assert receptive_fields(pellucid.wrap(nn.Sequential(conv, nn.ReLU()), size=32)) == {"0": 5, "1": 5}
 
 
@@ -100,10 +105,8 @@ def test_inception_v1():
     steps |= {"mixed3a": (5, 1), "mixed3b": (5, 1), "maxpool4": (3, 2), "mixed4a": (5, 1), "mixed4b": (5, 1)}
     steps |= {"mixed4c": (5, 1)}
     expected = dict(zip(steps, stack(*((kernel, stride, 1) for kernel, stride in steps.values())), strict=True))
-    assert {name: expected[name] for name in ("conv2d0", "maxpool0", "conv2d2", "maxpool1", "mixed3a")} == {
-        **{"conv2d0": 7, "maxpool0": 11, "conv2d2": 19, "maxpool1": 27},
-        "mixed3a": 59,
-    }
+    known = {"conv2d0": 7, "maxpool0": 11, "conv2d2": 19, "maxpool1": 27, "mixed3a": 59}
+    assert {name: expected[name] for name in known} == known
     # A field that reaches an edge from near the middle counts as the whole picture.
     for name, width in expected.items():
         assert fields[name] in ((width,) if width < 130 else (width, None)), name
@@ -118,7 +121,8 @@ def test_inception_v1():
 def test_networks_without_places():
     module = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 4))
     assert receptive_fields(pellucid.wrap(module, size=16)) == {}
-    assert receptive_fields(pellucid.wrap(seeded(plain_net).double(), size=64))["3"] == 5
+    fields = receptive_fields(pellucid.wrap(seeded(plain_net).double(), size=64))
+    assert [fields[str(index)] for index in range(9)] == [3, 3, 5, 5, 6, 10, 10, 14, 14]
 
 
 def test_an_exception_leaves_no_hooks():

@@ -85,11 +85,11 @@ def test_the_state_notices_what_moves(unusual):
     assert state(unusual) == before
 
 
-class Fault(Exception):
+class OwnersError(Exception):
     pass
 
 
-@pytest.mark.parametrize("error", [Fault, KeyboardInterrupt, RuntimeError, StopIteration])
+@pytest.mark.parametrize("error", [OwnersError, KeyboardInterrupt, RuntimeError, StopIteration])
 @pytest.mark.parametrize("where", ["module", "hook", "edit"])
 def test_module_comes_back_after_an_exception(unusual, error, where):
     model = pellucid.wrap(unusual, size=32)

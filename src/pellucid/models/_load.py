@@ -99,7 +99,11 @@ def known_models() -> list[Known]:
     return [
         Known("inception_v1", "GoogLeNet as released in 2015, 1008 classes, the articles' network", where),
         Known("timm:NAME", "any of timm's models: timm:resnet50, timm:vit_base_patch16_224 …", _installed("timm")),
-        Known("torchvision:NAME", "any of torchvision's classifiers: torchvision:googlenet …", _installed("torchvision")),
+        Known(
+            "torchvision:NAME",
+            "any of torchvision's classifiers: torchvision:googlenet …",
+            _installed("torchvision"),
+        ),
     ]
 
 
@@ -120,7 +124,9 @@ def _imported(package: str) -> Any:
             raise missing_extra(package, package) from error
         raise
     except (RuntimeError, OSError) as error:  # a build that does not fit the installed torch fails in many ways
-        raise ModelError(f"{package} is installed but does not import beside torch {torch.__version__}: {error}") from error
+        raise ModelError(
+            f"{package} is installed but does not import beside torch {torch.__version__}: {error}"
+        ) from error
 
 
 def _load_inception_v1(weights: str | os.PathLike[str] | None, download: bool, progress: Progress) -> Model:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError, ModelError, TargetError
-from ..targets import LOGITS, Channel, Direction, Logit, Neuron, Target
+from ..targets import LOGITS, Direction, Logit, Neuron, Target
 from ._layers import Layer, discover_layers
 
 Output = int | str | Callable[[Any], Tensor] | None
@@ -125,7 +125,7 @@ class Model:
         for key, tensor in self.module.state_dict().items():
             if isinstance(tensor, Tensor):
                 digest.update(f"{key} {tuple(tensor.shape)} {tensor.dtype}".encode())
-                digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+                digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()[:16]
 
     def logits_of(self, output: Any) -> Any:

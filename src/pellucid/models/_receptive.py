@@ -1,21 +1,42 @@
 """How much of the picture a unit can see, measured by what a single pixel can reach."""
 
+from dataclasses import dataclass
+from itertools import pairwise
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 
 from ._model import Model, borrowed
 
-_BATCH = 8
-# Sizes tried for the probe: a field that reaches from edge to edge of the largest counts as the whole picture.
-_STRIDE = 32
+# Columns probed at a time, and at most: a layer of a longer stride sees (nearly) the whole of any usual picture.
+_BATCH = 4
+_MOST = 64
+
+
+@dataclass(frozen=True)
+class _Probe:
+    """What a cut of the picture left of `column` tells about a layer.
+
+    Args:
+        column: the first column on the right of the cut.
+        crossing: how many of the layer's columns see pixels on both sides.
+        first: the first of the layer's columns that sees the right side.
+        at_edge: whether the first or last of the layer's columns crosses, so that `crossing` may have been cut short.
+    """
+
+    column: int
+    crossing: int
+    first: int
+    at_edge: bool
 
 
 def receptive_fields(model: Model) -> dict[str, int | None]:
-    """The width in px that one position of each layer depends on; `None` where it is (nearly) the whole picture.
+    """The width in px that one position of each layer looks at; `None` where it is (nearly) the whole picture.
 
-    One column of the input is set to NaN, which spreads to exactly the outputs that are computed from it, whatever
-    their weights. As many output columns see an input column as input columns are seen by an output column, for each
-    step of the stride: so the counts for as many neighbouring columns as a stride add up to the field.
+    Setting one side of the picture to NaN shows which positions of a layer see that side, whatever the weights. A
+    position whose field spans n columns is seen to cross n − 1 of the cuts between two columns; so the positions that
+    cross, added up over as many neighbouring cuts as the layer's stride, are n − 1.
 
     Args:
         model: it comes back as it was.
@@ -25,36 +46,52 @@ def receptive_fields(model: Model) -> dict[str, int | None]:
         {'0': 5}
     """
     height, width = model.size
-    middle = width // 2 // _STRIDE * _STRIDE
-    columns = range(max(0, middle - _STRIDE // 2), min(width, max(0, middle - _STRIDE // 2) + _STRIDE))
-    placed = {name: layer for name, layer in model.layers.items() if layer.kind != "vector" and layer.path}
-    seen: dict[str, list[tuple[int, bool]]] = {name: [] for name in placed}
-
-    def hook_for(name: str):
-        layer = placed[name]
-
-        def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-            reached = torch.isnan(layer.to_grid(output, (height, width))).flatten(1, 2).any(1)
-            # Touching either edge means that the count may have been cut short there.
-            seen[name] += [(int(row.sum()), bool(row[0] | row[-1])) for row in reached]
-
-        return hook
-
-    handles = [model.module.get_submodule(name).register_forward_hook(hook_for(name)) for name in placed]
+    places = {name: layer for name, layer in model.layers.items() if layer.kind != "vector" and layer.path}
+    outputs: dict[str, Tensor] = {}
+    probes: dict[str, list[_Probe]] = {name: [] for name in places}
+    fields: dict[str, int | None] = {}
+    # From the centre outwards, so that the first few are always neighbours, far from both edges.
+    columns = sorted(range(1, width), key=lambda column: abs(column - width // 2))[:_MOST]
+    handles: list[RemovableHandle] = []
     try:
+        for name in places:
+            # A module that is called several times leaves its last output here.
+            keep = lambda _module, _inputs, output, name=name: outputs.__setitem__(name, output)  # noqa: E731
+            handles.append(model.module.get_submodule(name).register_forward_hook(keep))
         with borrowed(model.module), torch.no_grad():
             for start in range(0, len(columns), _BATCH):
                 part = columns[start : start + _BATCH]
-                images = torch.full((len(part), model.input_channels, height, width), 0.5)
+                images = torch.full((2 * len(part), model.input_channels, height, width), 0.5)
                 for index, column in enumerate(part):
-                    images[index, :, :, column] = torch.nan
+                    images[index, :, :, :column] = torch.nan
+                    images[len(part) + index, :, :, column:] = torch.nan
                 model.module(model.preprocess(images))
+                for name in [name for name in places if name not in fields]:
+                    seen = torch.isnan(places[name].to_grid(outputs[name], (height, width))).flatten(1, 2).any(1)
+                    probes[name] += [_probe(*given) for given in zip(part, *seen.chunk(2), strict=True)]
+                    stride = _stride(probes[name], width, places[name].columns)
+                    near = probes[name][:stride]
+                    if any(probe.at_edge for probe in near):
+                        fields[name] = None
+                    elif len(near) == stride:
+                        fields[name] = 1 + sum(probe.crossing for probe in near)
+                if len(fields) == len(places):
+                    break
     finally:
         for handle in handles:
             handle.remove()
-    fields: dict[str, int | None] = {}
-    for name, layer in placed.items():
-        stride = max(1, round(width / layer.columns))
-        counts = seen[name][-len(columns) :][:stride]
-        fields[name] = None if stride > len(counts) or any(cut for _, cut in counts) else sum(n for n, _ in counts)
-    return fields
+    return {name: fields.get(name) for name in places}
+
+
+def _probe(column: int, left: Tensor, right: Tensor) -> _Probe:
+    both = left & right
+    return _Probe(column, int(both.sum()), int((~right).sum()), bool(both[0] | both[-1]))
+
+
+def _stride(probes: list[_Probe], width: int, columns: int) -> int | None:
+    """Input columns per column of a layer, as its size says or from one step of `first` to the next."""
+    if width % columns == 0:
+        return width // columns
+    ordered = sorted(probes, key=lambda probe: probe.column)
+    steps = [probe.column for before, probe in pairwise(ordered) if probe.first != before.first]
+    return steps[1] - steps[0] if len(steps) > 1 else None

@@ -58,9 +58,9 @@ class _Normalize(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:  # type: ignore[override]  # the decorator hides the names
         input, output, root, band = ctx.saved_tensors
-        direct = gradients[0] * root
+        direct = grad_outputs[0] * root
         # ∂L/∂x_j = g_j r_j − x_j Σ_i α_ij g_i x_i r_i³, and the band is symmetric.
         through = F.conv2d((direct * output).mul_(root), band)
         return direct.addcmul_(input, through, value=-1), None, None
@@ -70,7 +70,8 @@ class LocalResponseNorm(nn.Module):
     """x / √(k + α Σ x²) over a window of 11 channels centred on each: β is ½ in InceptionV1.
 
     The window sum is a 1×1 convolution with a banded matrix: one matrix product instead of the 3-D pooling of
-    `torch.nn.LocalResponseNorm`, which costs ten times as much on a CPU. α is not divided by the size of the window, as in TensorFlow.
+    `torch.nn.LocalResponseNorm`, which costs ten times as much on a CPU. α is not divided by the size of the window,
+    as in TensorFlow.
     """
 
     band: Tensor

@@ -13,7 +13,7 @@ from ..models._model import first_line
 Edit = Callable[[Tensor], Tensor]
 
 
-class _Reached(BaseException):  # noqa: N818  # not an error, and must pass through a user's `except Exception`
+class _Reached(BaseException):  # not an error, and must pass through a user's `except Exception`
     """Every layer that was asked for has been computed."""
 
 
@@ -76,9 +76,9 @@ def run(
 
     handles = []
     try:
-        for layer in wanted.values():
-            if layer.path:
-                handles.append(model.module.get_submodule(layer.path).register_forward_hook(hook_for(layer)))
+        for layer in (layer for layer in wanted.values() if layer.path):
+            handle = model.module.get_submodule(layer.path).register_forward_hook(hook_for(layer))
+            handles.append(handle)
         output = model.module(model.preprocess(images))
         for layer in wanted.values():
             if not layer.path:

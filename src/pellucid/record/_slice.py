@@ -116,7 +116,7 @@ class Slice:
     def narrowed(self, needs: Needs) -> "Slice":
         """The same without the branches and filters at its end that nobody reads."""
         graph = fx.Graph()
-        modules = dict(self.graph.named_modules())
+        modules: dict[str, nn.Module] = dict(self.graph.named_modules())
         copies: dict[fx.Node, fx.Node] = {}
         graph.graph_copy(self.graph.graph, copies)
         output = next(node for node in self.graph.graph.nodes if node.op == "output")
@@ -172,10 +172,8 @@ class _Narrower:
                 return self.graph.call_module(name, node.args), channels
         return node, None
 
-    def _narrow_join(
-        self, node: fx.Node, channels: tuple[int, ...]
-    ) -> tuple[fx.Node, tuple[int, ...] | None]:
-        parts = node.args[0]
+    def _narrow_join(self, node: fx.Node, channels: tuple[int, ...]) -> tuple[fx.Node, tuple[int, ...] | None]:
+        parts: Any = node.args[0]
         axis = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)
         if axis != 1 or not isinstance(parts, list | tuple) or not all("channels" in part.meta for part in parts):
             return node, None
@@ -282,7 +280,9 @@ def _trace(model: Model, layers: Sequence[Layer]) -> tuple[fx.Graph, nn.Module]:
             _attach(root, node.target, copy.deepcopy(_bare(model.module.get_submodule(node.target))))
         elif node.op == "get_attr":
             value = operator.attrgetter(node.target)(model.module)
-            _attach(root, node.target, nn.Parameter(value.detach().clone(), False) if isinstance(value, Tensor) else value)
+            if isinstance(value, Tensor):
+                value = nn.Parameter(value.detach().clone(), False)
+            _attach(root, node.target, value)
     root.eval().requires_grad_(False)
     _fold_batch_norms(graph, root)
     _rearrange_first_convolution(graph, root)
