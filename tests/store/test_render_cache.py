@@ -61,12 +61,12 @@ def test_every_shape_comes_back(tiny, cache, settings):
     np.testing.assert_array_equal(again.images, first.images)
 
 
-@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("opaque", [False, True])
 def test_pictures_come_back_exactly(cache, channels, opaque):
     image = np.random.default_rng(0).integers(0, 256, (9, 13, channels)).astype(np.float32) / 255
-    if channels == 4:
-        image[0, 0, 3] = 0  # colour under full transparency counts too
+    if channels in (2, 4):
+        image[0, 0, -1] = 0  # colour under full transparency counts too
     if opaque:
         image[:, :, -1] = 1
     assert cache.write({"a": 1}, image, [1.0, 2.5])

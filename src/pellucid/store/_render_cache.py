@@ -16,7 +16,7 @@ from ..errors import InputError, ResourceError
 from ..pictures import to_picture
 from ._files import write_file
 
-_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _LARGEST_WEBP = 16_383
 
 
@@ -62,7 +62,7 @@ class RenderCache:
             return None
 
     def write(self, recipe: Mapping[str, Any], image: np.ndarray, objective: list[float]) -> bool:
-        """Keep a picture [height, width, channels] in [0, 1]; whether there was room for it.
+        """Keep a picture [height, width, channels] in [0, 1], of 1 to 4 channels; whether there was room for it.
 
         A full or read-only disk loses only the entry: the picture itself is in the caller's hands.
         """
