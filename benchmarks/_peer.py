@@ -80,7 +80,14 @@ def _warp(image: Tensor, matrix: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def lucent_steps(
-    module: nn.Module, layer: str, channels: list[int], *, size: int, steps: int, on_step: Callable[[], None], seed: int = 0
+    module: nn.Module,
+    layer: str,
+    channels: list[int],
+    *,
+    size: int,
+    steps: int,
+    on_step: Callable[[], None],
+    seed: int = 0,
 ) -> Tensor:
     """Render with torch-lucent's own code: Fourier image, standard transforms, Adam at 0.05, parameters as they come.
 

@@ -1,6 +1,6 @@
 """The amplitude spectrum of natural photos that `MagnitudeConstrained` uses, fitted as a / f^b for each colour channel.
 
-    python benchmarks/natural_spectrum.py --photos ../shared/data/images/imagenet_1000.tar
+python benchmarks/natural_spectrum.py --photos ../shared/data/images/imagenet_1000.tar
 """
 
 import argparse

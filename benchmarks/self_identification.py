@@ -65,9 +65,7 @@ def main() -> None:
         channels = sorted(random.choice(model.layers[layer].channels, count, replace=False).tolist())
         began = time.perf_counter()
         goals = [f"{layer}:{index}" for index in channels]
-        made = pellucid.render(
-            model, goals, size=options.size, seed=options.seed, precision=options.precision, **steps
-        )
+        made = pellucid.render(model, goals, size=options.size, seed=options.seed, precision=options.precision, **steps)
         images = torch.from_numpy(made.images).permute(0, 3, 1, 2)
         report(f"pellucid {options.precision}", layer, ranks(model, layer, channels, images, mean, std), began)
         if options.out:
@@ -92,7 +90,9 @@ def report(who: str, layer: str, found: list[int], began: float) -> None:
     first = sum(rank == 0 for rank in found)
     others = sorted(rank for rank in found if rank)
     seconds = time.perf_counter() - began
-    print(f"{who:18s} {layer}: first in {first} of {len(found)} ({first / len(found):.0%}), else behind {others}; {seconds:.0f} s")
+    print(
+        f"{who:18s} {layer}: first in {first} of {len(found)} ({first / len(found):.0%}), else behind {others}; {seconds:.0f} s"
+    )
 
 
 if __name__ == "__main__":

@@ -26,7 +26,10 @@ _let_torchvision_import()
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of real weights and photos; the test skips where it is absent."""
-    places = [*os.environ.get("PELLUCID_DATA", "").split(os.pathsep), str(Path(__file__).parents[2] / "shared" / "data")]
+    places = [
+        *os.environ.get("PELLUCID_DATA", "").split(os.pathsep),
+        str(Path(__file__).parents[2] / "shared" / "data"),
+    ]
     for place in filter(None, places):
         if (Path(place) / "models").is_dir():
             return Path(place).resolve()

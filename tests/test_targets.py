@@ -4,8 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pellucid.errors import TargetError
 from pellucid.targets import Channel, Direction, Logit, Neuron, parse_target, target_from_json, target_to_json

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 import torch
 from graph_writer import NUMBERS, block, floats, node, number, shape, stored, tensor, varint
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as arrays
 from safetensors.torch import load_file
 

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from pellucid.models._same import LocalResponseNorm, SameConv2d, SameMaxPool2d, same_padding
 

@@ -129,8 +129,7 @@ def render(
     quiet: bool,
 ) -> None:
     """Render what TARGETS respond to: `mixed4d:426`, `mixed4d:426@4,1`, `mixed4d:*`, "logits:Labrador retriever" …"""
-    from ..features import render as render_targets
-    from ..features import render_diverse, render_magnitude_constrained
+    from ..features import render as render_targets, render_diverse, render_magnitude_constrained
     from ..store import RenderCache
 
     try:

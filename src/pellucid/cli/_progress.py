@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ..events import Event
-from ..events import Progress as Receiver
+from ..events import Event, Progress as Receiver
 
 # Work that ends within this many seconds shows no bar.
 _PATIENCE = 1.0

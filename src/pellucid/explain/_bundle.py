@@ -30,6 +30,8 @@ from ..pictures import to_picture
 from ._explain import Explanation, SemanticDictionary
 
 _SHEET_COLUMNS = 12
+# What transparent icons stand on: a light paper that neither a light nor a dark page fights with.
+_GROUND = 0.95
 
 
 def to_bundle(explanation: Explanation) -> Bundle:
@@ -56,7 +58,9 @@ def to_bundle(explanation: Explanation) -> Bundle:
         body=ExplanationBody(
             title=explanation.title,
             photo=Photo(file="photo.webp", width=explanation.photo.width, height=explanation.photo.height),
-            model=ModelCard(name=model.name, input_rows=explanation.image.shape[1], input_columns=explanation.image.shape[2]),
+            model=ModelCard(
+                name=model.name, input_rows=explanation.image.shape[1], input_columns=explanation.image.shape[2]
+            ),
             classes=[ClassScore(**vars(score)) for score in explanation.classes],
             dictionaries=dictionaries,
             spatial=[
@@ -107,7 +111,9 @@ def _sprite(icons: Rendering) -> Image.Image:
     count, side, _, _ = icons.images.shape
     sheet = Image.new("RGB", (_SHEET_COLUMNS * side, -(-count // _SHEET_COLUMNS) * side), "white")
     for index, image in enumerate(icons.images):
-        sheet.paste(to_picture(image).convert("RGB"), (index % _SHEET_COLUMNS * side, index // _SHEET_COLUMNS * side))
+        colours, opacity = image[:, :, :-1], image[:, :, -1:]
+        shown = to_picture(colours * opacity + _GROUND * (1 - opacity))
+        sheet.paste(shown.convert("RGB"), (index % _SHEET_COLUMNS * side, index // _SHEET_COLUMNS * side))
     return sheet
 
 

@@ -46,7 +46,7 @@ class SemanticDictionary:
         activations: [rows, columns, channels].
         top: [rows, columns, k] channel numbers, the strongest first.
         channels: every channel that occurs in `top`, rising.
-        icons: an image for each of `channels`.
+        icons: an image for each of `channels`, with opacity: what excites it at the centre of the picture.
     """
 
     layer: Layer
@@ -283,6 +283,7 @@ def _dictionary(
         size=icon_size,
         steps=icon_steps,
         seed=seed,
+        alpha=True,
         cache=cache,
         progress=progress,
     )

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..store import write_file
 from ..errors import BundleError
 from ..pictures import to_picture
+from ..store import write_file
 
 _SCHEMA = 1
 

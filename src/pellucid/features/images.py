@@ -28,6 +28,7 @@ class Parametrization(Protocol):
     """Turns a list of parameters, each with the images of a batch along its first axis, into pictures."""
 
     learning_rate: ClassVar[float]
+    betas: ClassVar[tuple[float, float]]
 
     def start(self, shape: Shape, copies: int, generator: torch.Generator) -> list[Tensor]:
         """Parameters of `copies` images that are optimized together; first axis `copies`, or 1 where they share."""
@@ -84,6 +85,7 @@ class Fourier:
     decay: float = 1.0
     detail: float = 1.0
     learning_rate: ClassVar[float] = 0.05
+    betas: ClassVar[tuple[float, float]] = (0.0, 0.9)
 
     def start(self, shape: Shape, copies: int, generator: torch.Generator) -> list[Tensor]:
         channels, height, width = shape
@@ -115,6 +117,7 @@ class Pixel:
 
     deviation: float = 0.01
     learning_rate: ClassVar[float] = 0.05
+    betas: ClassVar[tuple[float, float]] = (0.0, 0.9)
 
     def start(self, shape: Shape, copies: int, generator: torch.Generator) -> list[Tensor]:
         return [torch.randn((copies, *shape), generator=generator) * self.deviation]
@@ -134,6 +137,7 @@ class Laplacian:
     levels: int = 4
     deviation: float = 0.01
     learning_rate: ClassVar[float] = 0.05
+    betas: ClassVar[tuple[float, float]] = (0.0, 0.9)
 
     def start(self, shape: Shape, copies: int, generator: torch.Generator) -> list[Tensor]:
         channels, height, width = shape
@@ -162,6 +166,7 @@ class CPPN:
     layers: int = 8
     width: int = 24
     learning_rate: ClassVar[float] = 0.005
+    betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
 
     def start(self, shape: Shape, copies: int, generator: torch.Generator) -> list[Tensor]:
         parameters, inputs = [], 2
@@ -187,7 +192,7 @@ class CPPN:
 
 # Amplitude of the spectrum of natural photos in the decorrelated, unbounded colours of `to_colours`, as a / f^b for
 # f in cycles per pixel and an orthonormal transform; fitted by `benchmarks/natural_spectrum.py`.
-_NATURAL_SPECTRUM = ((0.35, 1.2), (0.1, 1.2), (0.1, 1.2))
+_NATURAL_SPECTRUM = ((0.148, 1.238), (0.188, 1.021), (0.263, 0.969))
 
 
 @dataclass(frozen=True)
@@ -198,6 +203,7 @@ class MagnitudeConstrained:
     """
 
     learning_rate: ClassVar[float] = 1.0
+    betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
 
     def start(self, shape: Shape, copies: int, generator: torch.Generator) -> list[Tensor]:
         channels, height, width = shape
@@ -228,6 +234,7 @@ class Alpha:
     colour: Fourier = field(default_factory=Fourier)
     start_at: float = 0.5
     learning_rate: ClassVar[float] = 0.05
+    betas: ClassVar[tuple[float, float]] = (0.0, 0.9)
 
     def start(self, shape: Shape, copies: int, generator: torch.Generator) -> list[Tensor]:
         _, height, width = shape
@@ -255,6 +262,7 @@ class Shared:
     own: Fourier = field(default_factory=Fourier)
     factors: tuple[int, ...] = (4, 8)
     learning_rate: ClassVar[float] = 0.05
+    betas: ClassVar[tuple[float, float]] = (0.0, 0.9)
 
     def start(self, shape: Shape, copies: int, generator: torch.Generator) -> list[Tensor]:
         parameters = self.own.start(shape, copies, generator)

@@ -19,8 +19,7 @@ from safetensors.torch import load_file
 
 from pellucid.errors import InputError, WeightsError
 from pellucid.events import Event, Progress, silent
-from pellucid.models._download import download as fetch
-from pellucid.models._download import extract_member, file_lock, writing
+from pellucid.models._download import download as fetch, extract_member, file_lock, writing
 from pellucid.models._frozen_graph import read_frozen_graph
 
 _SUFFIXES = (".safetensors", ".pb")

@@ -244,7 +244,7 @@ def slice_network(
         expected = run(model, probe, names)
         for name, output in zip(names, outputs, strict=True):
             scale = expected[name].abs().max().clamp(min=1e-6)
-            if output.shape != expected[name].shape or (output - expected[name]).abs().max() > 1e-2 * scale:
+            if output.shape != expected[name].shape or (output - expected[name]).abs().max() > 1e-4 * scale:
                 raise Untraceable(f"{model.name} computes {name} otherwise when traced.")
         module.to(dtype)
         for part in module.modules():
