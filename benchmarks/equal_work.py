@@ -61,6 +61,37 @@ def timed(run: Callable[[Callable[[], None]], object], images: int) -> list[floa
     return [1000 * (b - a) / images for a, b in zip(marks[_WARM_UP:-1], marks[_WARM_UP + 1 :], strict=True)]
 
 
+def _cases(
+    model: pellucid.Model, module: Preprocessed, layer: str, chosen: list[int], options: argparse.Namespace
+) -> dict[str, Callable[[], list[float]]]:
+    """Each measurement of one layer, by its title."""
+
+    def ours(channels: list[int], precision: str) -> list[float]:
+        # The transforms as they are: Lucid's, composed. Setting up (tracing, copying weights) is not in the steps.
+        settings = Settings(size=(options.size,) * 2, steps=options.steps, precision=precision)  # type: ignore[arg-type]
+        network = slice_network(model, [layer], size=settings.size, dtype=getattr(torch, precision))
+        jobs = [Job(channel(layer, index), 1, str(index)) for index in channels]
+        narrow = network.narrowed({layer: channels})
+        return timed(lambda mark: optimize(model, narrow, [layer], jobs, settings, lambda _: mark()), len(jobs))
+
+    def lucent(channels: list[int]) -> list[float]:
+        return timed(
+            lambda mark: _peer.lucent_steps(
+                module, f"net.{layer}", channels, size=options.size, steps=options.steps, on_step=mark
+            ),
+            len(channels),
+        )
+
+    return {
+        "torch-lucent, alone": lambda: lucent(chosen[:1]),
+        f"torch-lucent, batch of {options.batch} by hand": lambda: lucent(chosen),
+        "pellucid float32, alone": lambda: ours(chosen[:1], "float32"),
+        f"pellucid float32, batch of {options.batch}": lambda: ours(chosen, "float32"),
+        "pellucid bfloat16, alone": lambda: ours(chosen[:1], "bfloat16"),
+        f"pellucid bfloat16, batch of {options.batch}": lambda: ours(chosen, "bfloat16"),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="inception_v1", choices=sorted(_LAYERS))
@@ -78,30 +109,7 @@ def main() -> None:
     for layer in _LAYERS[options.model]:
         chosen = sorted(random.choice(model.layers[layer].channels, options.batch, replace=False).tolist())
 
-        def ours(channels: list[int], precision: str, layer: str = layer) -> list[float]:
-            # The transforms as they are: Lucid's, composed. Setting up (tracing, copying weights) is not in the steps.
-            settings = Settings(size=(options.size,) * 2, steps=options.steps, precision=precision)  # type: ignore[arg-type]
-            network = slice_network(model, [layer], size=settings.size, dtype=getattr(torch, precision))
-            jobs = [Job(channel(layer, index), 1, str(index)) for index in channels]
-            narrow = network.narrowed({layer: channels})
-            return timed(lambda mark: optimize(model, narrow, [layer], jobs, settings, lambda _: mark()), len(jobs))
-
-        def lucent(channels: list[int], layer: str = layer) -> list[float]:
-            return timed(
-                lambda mark: _peer.lucent_steps(
-                    module, f"net.{layer}", channels, size=options.size, steps=options.steps, on_step=mark
-                ),
-                len(channels),
-            )
-
-        cases: dict[str, Callable[[], list[float]]] = {
-            "torch-lucent, alone": lambda: lucent(chosen[:1]),
-            f"torch-lucent, batch of {options.batch} by hand": lambda: lucent(chosen),
-            "pellucid float32, alone": lambda: ours(chosen[:1], "float32"),
-            f"pellucid float32, batch of {options.batch}": lambda: ours(chosen, "float32"),
-            "pellucid bfloat16, alone": lambda: ours(chosen[:1], "bfloat16"),
-            f"pellucid bfloat16, batch of {options.batch}": lambda: ours(chosen, "bfloat16"),
-        }
+        cases = _cases(model, module, layer, chosen, options)
         collected: dict[str, list[float]] = {case: [] for case in cases}
         for _ in range(options.rounds):
             for case, run in cases.items():

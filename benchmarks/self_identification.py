@@ -3,8 +3,8 @@
     python benchmarks/self_identification.py --photos ../shared/data/images/imagenet_1000.tar
 
 For each rendering, every channel of the layer is measured in standard deviations above its mean over natural photos
-(of the channel's spatial mean); the share of renderings for which the rendered channel comes first is printed, for Pellucid's
-default settings and, with --peer, for torch-lucent after 512 steps on the same units.
+(of the channel's spatial mean); the share of renderings for which the rendered channel comes first is printed, for
+Pellucid's default settings and, with --peer, for torch-lucent after 512 steps on the same units.
 """
 
 import argparse
@@ -90,9 +90,8 @@ def report(who: str, layer: str, found: list[int], began: float) -> None:
     first = sum(rank == 0 for rank in found)
     others = sorted(rank for rank in found if rank)
     seconds = time.perf_counter() - began
-    print(
-        f"{who:18s} {layer}: first in {first} of {len(found)} ({first / len(found):.0%}), else behind {others}; {seconds:.0f} s"
-    )
+    share = f"first in {first} of {len(found)} ({first / len(found):.0%})"
+    print(f"{who:18s} {layer}: {share}, else behind {others}; {seconds:.0f} s")
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
     python benchmarks/time_to_quality.py --channels 16
 
-Strength is the mean activation of the target on the finished image over 64 fresh draws of Lucid's standard transforms, run
-in float32 through the whole network's own code. torch-lucent renders one channel after another; Pellucid renders all of
-them at once with its default settings at several numbers of steps, including the time to set up. The two alternate
-channel by channel where that is possible: Pellucid's runs stand between the peer's.
+Strength is the mean activation of the target on the finished image over 64 fresh draws of Lucid's standard transforms,
+run in float32 through the whole network's own code. torch-lucent renders one channel after another; Pellucid renders
+all of them at once with its default settings at several numbers of steps, including the time to set up. Its runs stand
+between the peer's, so that a slow spell of the machine meets both.
 """
 
 import argparse

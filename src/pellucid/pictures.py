@@ -62,7 +62,7 @@ def open_picture(path: str | os.PathLike[str], *, size: int | tuple[int, int] | 
                     # It may yet be turned, so either side may become the longer one.
                     opened.draft("RGB", (2 * max(box), 2 * max(box)))
                 picture = ImageOps.exif_transpose(opened)
-                picture = _opaque(picture)
+                picture = opaque(picture)
     except FileNotFoundError:
         raise InputError(f"no file {path}.") from None
     except IsADirectoryError:
@@ -86,7 +86,7 @@ def open_picture(path: str | os.PathLike[str], *, size: int | tuple[int, int] | 
     return picture
 
 
-def _opaque(picture: Image.Image) -> Image.Image:
+def opaque(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I") or picture.mode == "F":
         array = np.asarray(picture, dtype=np.float64)
         top = 65535 if picture.mode != "F" else max(float(array.max()), 1e-9)

@@ -25,6 +25,7 @@ from pellucid.features.objectives import (
     Norm,
     Objective,
     Opacity,
+    Revealed,
     Product,
     Style,
     Sum,
@@ -149,6 +150,8 @@ ORACLES = [
     (Caricature("conv", REFERENCE, power=3), caricature(H["conv"], 3)),
     (Style("conv", STYLE_REFERENCE), np.abs(gram(H["conv"]) - STYLE_GRAM).mean((1, 2)) / np.abs(STYLE_GRAM).mean()),
     (Magnitude(channel("conv", 2) - 1), np.abs(H["conv"][:, 2].mean((1, 2)) - 1)),
+    (Revealed(Constant(2.0)), 2 * (1 - DRAWN.opacity.numpy().mean((1, 2)))),
+    (Revealed(Constant(-2.0)), -2 * (1 + DRAWN.opacity.numpy().mean((1, 2)))),
     (Constant(2.5), np.full(COPIES, 2.5)),
     (
         0.2 * channel("conv", 3) - neuron("conv", 0) + 0.1 * TotalVariation(),

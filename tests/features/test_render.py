@@ -14,7 +14,6 @@ from pellucid.features.images import CPPN, Alpha, Fourier, Laplacian, MagnitudeC
 from pellucid.features.objectives import Difference, Likeness, TotalVariation, channel
 from pellucid.features.transforms import Jitter, Noise, Pad, standard
 
-NOT_YET = pytest.mark.xfail(strict=True, reason="not said yet")
 QUICK = {"size": 32, "steps": 6, "precision": "float32"}
 
 
@@ -281,7 +280,6 @@ def test_the_module_comes_back_as_it_was(make_model, branching, failure):
     assert torch.is_grad_enabled()
 
 
-@pytest.mark.xfail(strict=True, reason="render does not turn gradients on by itself")
 def test_it_renders_where_gradients_are_off(small):
     expected = render(small, "block:1").images
     with torch.no_grad():
@@ -435,8 +433,8 @@ def test_provenance_says_everything_that_matters(small):
             InputError,
             "cannot start from an image",
         ),
-        pytest.param("block:1", {"optimizer": "sgd"}, InputError, "optimizer is 'sgd'", marks=NOT_YET),
-        pytest.param("block:1", {"schedule": "linear"}, InputError, "schedule is 'linear'", marks=NOT_YET),
+        pytest.param("block:1", {"optimizer": "sgd"}, InputError, "optimizer is 'sgd'"),
+        pytest.param("block:1", {"schedule": "linear"}, InputError, "schedule is 'linear'"),
         (TotalVariation(), {}, InputError, "does not look at any layer"),
         (Difference("block", np.zeros((12, 3, 3))), {}, InputError, "render at the size of the reference"),
         (objectives.direction("block", [1, 2, 3]), {}, TargetError, "a direction of 3 numbers does not fit block"),

@@ -136,6 +136,8 @@ def render(
         marks = tuple(int(part) for part in snapshots.split(",") if part.strip())
     except ValueError:
         raise click.BadParameter(f"{snapshots!r} is not a list of steps such as 32,64,128.") from None
+    if copies < 1 or (copies > 1 and maco):
+        raise click.BadParameter("--copies takes a number from 1 up, and more than 1 does not go with --maco.")
     goals = [f"-{target}" for target in targets] if negative else list(targets)
     settings: dict[str, Any] = {
         "size": size,

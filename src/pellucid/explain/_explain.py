@@ -17,7 +17,7 @@ from ..errors import InputError, TargetError
 from ..events import Event, Progress, silent
 from ..features import Rendering, render
 from ..models import Layer, Model
-from ..pictures import open_picture, to_array, to_picture
+from ..pictures import opaque, open_picture, to_array, to_picture
 from ..record import Activations, record
 from ..store import RenderCache
 from ..targets import LOGITS, Neuron
@@ -108,7 +108,8 @@ class Explanation:
         name = self.model.layer(layer).name
         if name not in self.dictionaries:
             raise TargetError(
-                f"this explanation is about {', '.join(self.dictionaries)}; ask for {name!r} with explain(…, layers=[{name!r}])."
+                f"this explanation is about {', '.join(self.dictionaries)}; "
+                f"ask for {name!r} with explain(…, layers=[{name!r}])."
             )
         return name
 
@@ -238,7 +239,7 @@ def _view(
     if isinstance(image, Image.Image):
         from PIL import ImageOps
 
-        shown = ImageOps.fit(image.convert("RGB"), (2 * width, 2 * height), Image.Resampling.LANCZOS)
+        shown = ImageOps.fit(opaque(image), (2 * width, 2 * height), Image.Resampling.LANCZOS)
         return shown, _as_input(shown, model), "picture"
     array = torch.as_tensor(image)
     if array.ndim != 3:

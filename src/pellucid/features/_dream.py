@@ -1,6 +1,7 @@
 """DeepDream: an image with more of everything that a layer sees in it, at any size."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -129,7 +130,7 @@ def _spans(length: int, side: int) -> list[tuple[int, int]]:
     """Spans that cover an axis evenly, each about `side` long."""
     count = max(1, math.ceil(length / (1.5 * side)))
     edges = [round(length * index / count) for index in range(count + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:

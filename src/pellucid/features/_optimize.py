@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import torch
@@ -109,6 +110,7 @@ class _Readings:
 Network = Callable[[Tensor], dict[str, Tensor]]
 
 
+@torch.enable_grad()  # the caller may have switched gradients off; here they are the point
 def optimize(
     model: Model,
     network: Slice | None,
@@ -142,6 +144,11 @@ def optimize(
         rows.append(slice(first, first + job.copies))
         first += job.copies
 
+    def worth(seen: Tensor, canvas: Tensor, opacity: Tensor | None) -> Tensor:
+        grids = {name: grid.unbind(0) for name, grid in run_layers(seen).items()}
+        readings = [_Readings(part, canvas, opacity, grids, kept) for part in rows]
+        return torch.cat([job.objective.value(read) for job, read in zip(jobs, readings, strict=True)])
+
     history: list[Tensor] = []
     snapshots: dict[int, Tensor] = {}
     interrupted = False
@@ -153,12 +160,7 @@ def optimize(
             canvas, opacity = _split(picture, shape)
             shown = _on_background(canvas, opacity, generators)
             seen = apply_transforms(shown, settings.transforms, generators)
-
-            def evaluate(seen: Tensor = seen, canvas: Tensor = canvas, opacity: Tensor | None = opacity) -> Tensor:
-                grids = {name: grid.unbind(0) for name, grid in run_layers(seen).items()}
-                readings = [_Readings(part, canvas, opacity, grids, kept) for part in rows]
-                return torch.cat([job.objective.value(read) for job, read in zip(jobs, readings, strict=True)])
-
+            evaluate = partial(worth, seen, canvas, opacity)
             values = evaluate()
             if not values.requires_grad:
                 raise InputError(f"the objective {jobs[0].objective!r} does not depend on the picture.")
@@ -210,7 +212,7 @@ def _schedule(settings: Settings, step: int) -> float:
 def _start(
     jobs: Sequence[Job], settings: Settings, shape: Shape, generators: Sequence[torch.Generator], device: torch.device
 ) -> list[Tensor]:
-    """The parameters of all images, leaves on the model's device; each list entry has the images along its first axis."""
+    """The parameters of all images, leaves on the model's device; each entry has the images along its first axis."""
     started, first = [], 0
     for job in jobs:
         if job.start is not None:

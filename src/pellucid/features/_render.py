@@ -11,17 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import InputError, ResourceError, TargetError
+from ..errors import InputError, ModelError, ResourceError, TargetError
 from ..events import Event, Progress, silent
 from ..models import Model, borrowed
-from ..record import Slice, Untraceable, slice_network
+from ..record import Slice, Untraceable, run, slice_network
 from ..store import RenderCache
 from ..targets import Target
 from ._optimize import Job, Result, Settings, optimize
 from ._rendering import Rendering
 from .images import Alpha, Fourier, Parametrization
-from .objectives import Objective, Opacity, as_objective, to_json
-from .transforms import Transform, standard
+from .objectives import Objective, Revealed, as_objective, to_json
+from .transforms import Scale, Transform, Window, apply_transforms, standard
 
 Goal = Objective | Target | str
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -195,6 +195,14 @@ def _settings(
         raise InputError(f"size is {size}; expected at least 2 px.")
     if steps < 1:
         raise InputError(f"steps is {steps}; expected 1 or more.")
+    for name, value, known in (
+        ("optimizer", optimizer, ("adam", "nadam")),
+        ("schedule", schedule, ("constant", "anneal")),
+    ):
+        if value not in known:
+            raise InputError(f"{name} is {value!r}; expected {' or '.join(map(repr, known))}.")
+    if learning_rate is not None and not 0 < learning_rate < float("inf"):
+        raise InputError(f"learning_rate is {learning_rate}; expected a positive number.")
     late = [step for step in snapshots if not 1 <= step <= steps]
     if late:
         raise InputError(f"snapshot at step {late[0]} is outside 1 to {steps}.")
@@ -218,7 +226,7 @@ def _settings(
 
 
 def _learning_rate(parametrization: Parametrization, steps: int, schedule: str) -> float:
-    """The parametrization's own; an annealed run of few steps takes up to twice as long ones, to reach full contrast."""
+    """The parametrization's own; annealed runs of few steps take up to twice as long ones, to reach full contrast."""
     if schedule == "constant":
         return parametrization.learning_rate
     return parametrization.learning_rate * min(2.0, max(1.0, _USUAL_STEPS / steps))
@@ -246,8 +254,7 @@ def _expand(model: Model, goal: Goal) -> Iterator[tuple[str, Objective]]:
 def _job(model: Model, objective: Objective, copies: int, start: Tensor | None, alpha: bool) -> Job:
     checked = objective.checked(model)
     if alpha:
-        # What is opaque has to earn it: the value counts in proportion to the transparent part.
-        checked = checked * (1.0 - Opacity())
+        checked = Revealed(checked)
     return Job(checked, copies, RenderCache.key(to_json(checked)), start)
 
 
@@ -334,7 +341,8 @@ def _render_missing(
     total = sum(jobs[index].copies for index in missing) * settings.steps
     finished = 0
     for layers, indices in groups.items():
-        network = _network(model, layers, settings, remarks)
+        fitted = _fitted(model, layers, settings)
+        network = _network(model, layers, settings.size if fitted is settings else model.size, settings, remarks)
         # Neighbouring channels lie in the same branch of a block, and a batch computes only the branches it needs.
         queue = sorted(indices, key=lambda index: (_channels(jobs[index], layers), index))
         copies = jobs[queue[0]].copies
@@ -349,7 +357,7 @@ def _render_missing(
 
             try:
                 narrow = network.narrowed(_needs(chosen)) if network is not None else None
-                result = optimize(model, narrow, layers, chosen, settings, on_step)
+                result = optimize(model, narrow, layers, chosen, fitted, on_step)
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise
@@ -369,11 +377,28 @@ def _render_missing(
             finished += len(batch) * copies * settings.steps
 
 
-def _network(model: Model, layers: Sequence[str], settings: Settings, remarks: list[str]) -> Slice | None:
+def _fitted(model: Model, layers: Sequence[str], settings: Settings) -> Settings:
+    """The settings, with a last transform to the model's own size where its layers take no other (transformers)."""
+    probe = torch.full((1, model.input_channels, *settings.size), 0.5)
+    seen = apply_transforms(probe, settings.transforms, [torch.Generator().manual_seed(0)])
+    if tuple(seen.shape[2:]) == model.size:
+        return settings
+    try:
+        with torch.no_grad():
+            run(model, seen, layers)
+    except ModelError:
+        fit = (Scale((model.size[0] / settings.size[0],)), Window(model.size))
+        return dataclasses.replace(settings, transforms=(*settings.transforms, *fit))
+    return settings
+
+
+def _network(
+    model: Model, layers: Sequence[str], size: tuple[int, int], settings: Settings, remarks: list[str]
+) -> Slice | None:
     if not layers:
         raise InputError("the objective does not look at any layer.")
     try:
-        return slice_network(model, layers, size=settings.size, dtype=getattr(torch, settings.precision))
+        return slice_network(model, layers, size=size, dtype=getattr(torch, settings.precision))
     except Untraceable as error:
         remarks.append(f"runs through hooks, in the model's own precision: {error}")
         return None

@@ -1,7 +1,7 @@
 """Parametrizations: what is optimized, and how it becomes a picture.
 
-Each takes unbounded parameters to values in (0, 1), [images, channels, height, width]. The channels of a colour image are
-optimized in a space where natural images have none of their correlations, so that one step changes all colours by
+Each takes unbounded parameters to values in (0, 1), [images, channels, height, width]. The channels of a colour image
+are optimized in a space where natural images have none of their correlations, so that one step changes all colours by
 as much as they vary in the world (Olah et al., Feature Visualization, 2017, doi 10.23915/distill.00007).
 """
 
@@ -199,7 +199,7 @@ _NATURAL_SPECTRUM = ((0.148, 1.238), (0.188, 1.021), (0.263, 0.969))
 class MagnitudeConstrained:
     """Only the phase of the spectrum is optimized; its magnitude is that of natural photos (MACO, arXiv 2306.06805).
 
-    Meant for `optimizer="nadam"` at learning rate 1.0 with `transforms.crops()`, which `render(…, maco=True)` sets.
+    Meant for `optimizer="nadam"` at learning rate 1.0 with `transforms.crops()`: `render_magnitude_constrained`.
     """
 
     learning_rate: ClassVar[float] = 1.0

@@ -172,6 +172,24 @@ class Magnitude(Objective):
 
 
 @dataclass(frozen=True)
+class Revealed(Objective):
+    """Another objective, worth more the more transparent the picture is: what is opaque has to earn it."""
+
+    of: Objective
+
+    def needs(self) -> Needs:
+        return self.of.needs()
+
+    def value(self, readings: Readings) -> Tensor:
+        value, opacity = self.of.value(readings), readings.opacity.mean((1, 2))
+        # A value below zero, as of a negative target, is raised towards zero by leaving things out.
+        return torch.where(value >= 0, value * (1 - opacity), value * (1 + opacity))
+
+    def checked(self, model: Model) -> Objective:
+        return Revealed(self.of.checked(model))
+
+
+@dataclass(frozen=True)
 class Activation(Objective):
     """How strongly a target fires: a channel's mean, a neuron, a class logit, the projection on a direction."""
 
@@ -390,8 +408,8 @@ class _ToReference(Objective):
         reference = torch.from_numpy(self.reference).to(grid)
         if reference.shape != grid.shape[1:]:
             raise InputError(
-                f"the reference at {self.layer} is {list(reference.shape)}, the picture's layer {list(grid.shape[1:])}; "
-                "render at the size of the reference image."
+                f"the reference at {self.layer} is {list(reference.shape)}, "
+                f"the picture's layer {list(grid.shape[1:])}; render at the size of the reference image."
             )
         return reference
 
