@@ -57,8 +57,8 @@ def main() -> None:
         ratio = statistics.median(a / b for a, b in zip(strong["bfloat16"], strong["float32"], strict=True))
         print(
             f"{layer}: cosine {cosines[0]:.3f} at a grey start, {cosines[1]:.3f} on a picture; strength "
-            f"{statistics.fmean(strong['float32']):.1f} in float32, {statistics.fmean(strong['bfloat16']):.1f} in bfloat16, "
-            f"median ratio {ratio:.3f}",
+            f"{statistics.fmean(strong['float32']):.1f} in float32, "
+            f"{statistics.fmean(strong['bfloat16']):.1f} in bfloat16, median ratio {ratio:.3f}",
             flush=True,
         )
 

@@ -43,6 +43,37 @@ def strengths(model: pellucid.Model, layer: str, channels: list[int], images: Te
     return found
 
 
+Timed = tuple[float, Tensor]
+
+
+def render(model: pellucid.Model, options: argparse.Namespace, channels: list[int], steps: int) -> Timed:
+    """Seconds, and the images of all channels, with Pellucid's default settings."""
+    goals = [f"{options.layer}:{index}" for index in channels]
+    began = time.perf_counter()
+    rendering = pellucid.render(model, goals, size=options.size, steps=steps, seed=options.seed)
+    return time.perf_counter() - began, torch.from_numpy(rendering.images).permute(0, 3, 1, 2)
+
+
+def alternate(
+    model: pellucid.Model, module: Preprocessed, options: argparse.Namespace, channels: list[int]
+) -> tuple[dict[int, Timed], Tensor, list[float]]:
+    """Pellucid's runs by steps, the peer's images, and the peer's seconds for each of them."""
+    ours: dict[int, Timed] = {}
+    images, seconds = [], []
+    waiting = list(options.steps)
+    pause = max(1, len(channels) // len(waiting))
+    for number, index in enumerate(channels):
+        began = time.perf_counter()
+        name, size, steps = f"net.{options.layer}", options.size, options.peer_steps
+        images.append(_peer.lucent_steps(module, name, [index], size=size, steps=steps, on_step=lambda: None))
+        seconds.append(time.perf_counter() - began)
+        if waiting and number % pause == pause - 1:
+            steps = waiting.pop(0)
+            ours[steps] = render(model, options, channels, steps)
+    ours.update({steps: render(model, options, channels, steps) for steps in waiting})
+    return ours, torch.cat(images), seconds
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--layer", default="mixed4d")
@@ -51,36 +82,26 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--peer-steps", type=int, default=512)
     parser.add_argument("--steps", type=int, nargs="+", default=[128, 192, 256, 320])
+    parser.add_argument("--peer-from", type=Path, help="time_to_quality.json of an earlier run, instead of a new one")
     parser.add_argument("--out", type=Path, help="folder for the sheets and the numbers")
     options = parser.parse_args()
     _peer.install()
     model = load("inception_v1")
     module = Preprocessed(model)
     random = np.random.default_rng(options.seed)
-    channels = sorted(random.choice(model.layers[options.layer].channels, options.channels, replace=False).tolist())
-    print(f"channels {channels} of {options.layer}")
-
-    ours: dict[int, tuple[float, Tensor]] = {}
-    peer_seconds, peer_images = [], []
-    # One of Pellucid's runs after every few of the peer's, so that a slow spell of the machine meets both.
-    pause = max(1, len(channels) // len(options.steps))
-    waiting = list(options.steps)
-    for number, index in enumerate(channels):
-        began = time.perf_counter()
-        images = _peer.lucent_steps(
-            module, f"net.{options.layer}", [index], size=options.size, steps=options.peer_steps, on_step=lambda: None
-        )
-        peer_seconds.append(time.perf_counter() - began)
-        peer_images.append(images)
-        while waiting and (number % pause == pause - 1 or number == len(channels) - 1):
-            steps = waiting.pop(0)
-            goals = [f"{options.layer}:{index}" for index in channels]
-            began = time.perf_counter()
-            rendering = pellucid.render(model, goals, size=options.size, steps=steps, seed=options.seed)
-            ours[steps] = (time.perf_counter() - began, torch.from_numpy(rendering.images).permute(0, 3, 1, 2))
-            if number < len(channels) - 1:
-                break
-    peer = strengths(model, options.layer, channels, torch.cat(peer_images))
+    if options.peer_from:
+        earlier = json.loads(options.peer_from.read_text())
+        channels, peer, peer_seconds = earlier["channels"], earlier["peer"]["strength"], earlier["peer"]["seconds"]
+        print(f"channels {channels} of {options.layer}")
+        ours = {steps: render(model, options, channels, steps) for steps in options.steps}
+    else:
+        channels = random.choice(model.layers[options.layer].channels, options.channels, replace=False)
+        channels = sorted(channels.tolist())
+        print(f"channels {channels} of {options.layer}")
+        ours, peer_images, peer_seconds = alternate(model, module, options, channels)
+        peer = strengths(model, options.layer, channels, peer_images)
+        if options.out:
+            sheet(options.out / "torch_lucent.png", peer_images)
     total = sum(peer_seconds)
     low, middle, high = statistics.quantiles(peer_seconds, n=4)
     print(f"torch-lucent, {options.peer_steps} steps: {total:7.1f} s  mean strength {statistics.fmean(peer):7.1f}")
@@ -97,7 +118,6 @@ def main() -> None:
         if options.out:
             sheet(options.out / f"pellucid_{steps}.png", images)
     if options.out:
-        sheet(options.out / "torch_lucent.png", torch.cat(peer_images))
         (options.out / "time_to_quality.json").write_text(json.dumps(numbers))
 
 

@@ -68,7 +68,7 @@ def render(
         seed: of all randomness; the same seed on the same machine gives the same images.
         parametrization: what is optimized, `images.Fourier()` by default; see `pellucid.images`.
         transforms: small random changes at each step, `transforms.standard()` by default; see `pellucid.transforms`.
-        learning_rate: of the optimizer; by default the parametrization's own, up to twice that in short runs.
+        learning_rate: of the optimizer; by default the parametrization's own, up to 1.5 times that in short runs.
         optimizer, betas: `adam` or `nadam`, and how long they remember gradients and their squares; by default
             what suits the parametrization. Momentum makes pictures of the Fourier kind weaker: see `docs/design`.
         schedule: `anneal` lowers the learning rate to nothing over the last third, `constant` leaves it.
@@ -226,10 +226,10 @@ def _settings(
 
 
 def _learning_rate(parametrization: Parametrization, steps: int, schedule: str) -> float:
-    """The parametrization's own; annealed runs of few steps take up to twice as long ones, to reach full contrast."""
+    """The parametrization's own; annealed runs of few steps take up to half as long again, to reach full contrast."""
     if schedule == "constant":
         return parametrization.learning_rate
-    return parametrization.learning_rate * min(2.0, max(1.0, _USUAL_STEPS / steps))
+    return parametrization.learning_rate * min(1.5, max(1.0, _USUAL_STEPS / steps))
 
 
 def _expand(model: Model, goal: Goal) -> Iterator[tuple[str, Objective]]:

@@ -84,7 +84,7 @@ class Fourier:
     deviation: float = 0.01
     decay: float = 1.0
     detail: float = 1.0
-    learning_rate: ClassVar[float] = 0.05
+    learning_rate: ClassVar[float] = 0.07
     betas: ClassVar[tuple[float, float]] = (0.0, 0.9)
 
     def start(self, shape: Shape, copies: int, generator: torch.Generator) -> list[Tensor]:
@@ -116,7 +116,7 @@ class Pixel:
     """The pixels themselves: high frequencies win, and pictures are noisy. For comparison."""
 
     deviation: float = 0.01
-    learning_rate: ClassVar[float] = 0.05
+    learning_rate: ClassVar[float] = 0.07
     betas: ClassVar[tuple[float, float]] = (0.0, 0.9)
 
     def start(self, shape: Shape, copies: int, generator: torch.Generator) -> list[Tensor]:
@@ -136,7 +136,7 @@ class Laplacian:
 
     levels: int = 4
     deviation: float = 0.01
-    learning_rate: ClassVar[float] = 0.05
+    learning_rate: ClassVar[float] = 0.07
     betas: ClassVar[tuple[float, float]] = (0.0, 0.9)
 
     def start(self, shape: Shape, copies: int, generator: torch.Generator) -> list[Tensor]:
@@ -233,7 +233,7 @@ class Alpha:
 
     colour: Fourier = field(default_factory=Fourier)
     start_at: float = 0.5
-    learning_rate: ClassVar[float] = 0.05
+    learning_rate: ClassVar[float] = 0.07
     betas: ClassVar[tuple[float, float]] = (0.0, 0.9)
 
     def start(self, shape: Shape, copies: int, generator: torch.Generator) -> list[Tensor]:
@@ -261,7 +261,7 @@ class Shared:
 
     own: Fourier = field(default_factory=Fourier)
     factors: tuple[int, ...] = (4, 8)
-    learning_rate: ClassVar[float] = 0.05
+    learning_rate: ClassVar[float] = 0.07
     betas: ClassVar[tuple[float, float]] = (0.0, 0.9)
 
     def start(self, shape: Shape, copies: int, generator: torch.Generator) -> list[Tensor]:
