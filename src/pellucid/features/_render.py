@@ -201,8 +201,8 @@ def _settings(
     ):
         if value not in known:
             raise InputError(f"{name} is {value!r}; expected {' or '.join(map(repr, known))}.")
-    if learning_rate is not None and not 0 < learning_rate < float("inf"):
-        raise InputError(f"learning_rate is {learning_rate}; expected a positive number.")
+    if learning_rate is not None and not 0 <= learning_rate < float("inf"):
+        raise InputError(f"learning_rate is {learning_rate}; expected a number from 0 up.")
     late = [step for step in snapshots if not 1 <= step <= steps]
     if late:
         raise InputError(f"snapshot at step {late[0]} is outside 1 to {steps}.")
