@@ -13,7 +13,7 @@ from ._render import Goal, render
 from ._rendering import Rendering
 from .images import Fourier, MagnitudeConstrained, Shared
 from .objectives import Alignment, Caricature, Difference, Interpolation, Likeness, Magnitude, Style, as_objective
-from .transforms import Jitter, Transform, crops
+from .transforms import Jitter, Transform, Window, crops
 
 
 def render_diverse(
@@ -210,8 +210,6 @@ def _from_reference(
     model: Model, objective: Goal, picture: Tensor, from_image: bool, settings: dict[str, Any]
 ) -> Rendering:
     """Render at the picture's size; a jitter by less than a stride, undone on average, keeps things in their place."""
-    from .transforms import Window
-
     settings.setdefault("size", tuple(picture.shape[1:]))
     settings.setdefault("transforms", (*_STEADY, Window()))
     settings.setdefault("parametrization", Fourier())

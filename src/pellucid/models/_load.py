@@ -125,7 +125,8 @@ def _imported(package: str) -> Any:
         raise
     except (RuntimeError, OSError) as error:  # a build that does not fit the installed torch fails in many ways
         raise ModelError(
-            f"{package} is installed but does not import beside torch {torch.__version__}: {error}"
+            f"{package} is installed but does not import beside torch {torch.__version__}: {error}; "
+            f"install the {package} that was made for that torch."
         ) from error
 
 
