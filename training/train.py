@@ -61,7 +61,10 @@ def train(recipe: Recipe, train_photos: Photos, val_photos: Photos, teacher: np.
     decayed = [parameter for parameter in network.parameters() if parameter.ndim > 1]
     others = [parameter for parameter in network.parameters() if parameter.ndim == 1]
     optimizer = torch.optim.SGD(
-        [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others}], lr=0.1, momentum=0.9, nesterov=True
+        [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others}],
+        lr=0.1,
+        momentum=0.9,
+        nesterov=True,
     )
     log: list[dict[str, float]] = []
     if checkpoint.exists():

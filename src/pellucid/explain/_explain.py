@@ -15,13 +15,14 @@ from torch import Tensor
 from ..attribution import Attribution, attribute_classes
 from ..errors import InputError, TargetError
 from ..events import Event, Progress, silent
-from ..features import Rendering, render
+from ..features import Rendering
 from ..models import Layer, Model
 from ..pictures import opaque, open_picture, to_array, to_picture
 from ..record import Activations, record
 from ..store import RenderCache
-from ..targets import LOGITS, Neuron
+from ..targets import LOGITS
 from ..trust import Evidence, compare_with_removals, measure_removals
+from ._icons import ICON_SIZE, ICON_STEPS, channel_icon, render_icons
 
 # A semantic dictionary shows this many channels at a position, as the article did.
 _TOP_CHANNELS = 4
@@ -152,8 +153,8 @@ def explain(
     *,
     layers: str | Sequence[str] | None = None,
     classes: Sequence[int | str] | None = None,
-    icon_size: int = 96,
-    icon_steps: int = 64,
+    icon_size: int = ICON_SIZE,
+    icon_steps: int = ICON_STEPS,
     seed: int = 0,
     cache: RenderCache | None = None,
     progress: Progress = silent,
@@ -278,16 +279,13 @@ def _dictionary(
     values = recorded.values[0]
     top = np.argsort(-values, axis=2, kind="stable")[:, :, :_TOP_CHANNELS]
     channels = tuple(int(channel) for channel in np.unique(top))
-    icons = render(
+    icons = render_icons(
         model,
-        [Neuron(recorded.layer.name, channel) for channel in channels],
+        [channel_icon(recorded.layer.name, channel) for channel in channels],
         size=icon_size,
         steps=icon_steps,
         seed=seed,
-        alpha=True,
         cache=cache,
         progress=progress,
     )
-    if icons.provenance["interrupted"]:
-        raise KeyboardInterrupt  # icons that are missing or half done explain nothing; finished ones are in the cache
     return SemanticDictionary(recorded.layer, values, top, channels, icons)
