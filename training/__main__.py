@@ -10,7 +10,7 @@ from .train import Recipe, train
 OUT = Path(__file__).parent / "out"
 
 PLAIN = Recipe("plain", sizes=(48,) * 6 + (64,) * 8)
-ROBUST = Recipe("robust", sizes=(48,) * 2 + (64,) * 7, epsilon=0.5, learning_rate=0.2, start="plain")
+ROBUST = Recipe("robust", sizes=(48,) * 2 + (64,) * 7, epsilon=0.5, learning_rate=0.1, start="plain")
 
 
 def main() -> None:

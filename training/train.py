@@ -35,11 +35,11 @@ class Recipe:
     sizes: tuple[int, ...]
     epsilon: float = 0.0
     attack_steps: int = 1
-    learning_rate: float = 0.4
+    learning_rate: float = 0.15
     warm_up: float = 0.2
     soft: float = 0.6
     batch: int = 128
-    weight_decay: float = 5e-5
+    weight_decay: float = 2e-4
     start: str | None = None
     seed: int = 0
 

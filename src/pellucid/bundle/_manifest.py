@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from ._explanation import ExplanationBody, Name, Seconds
 
-SCHEMA = 1
+SCHEMA = 2
 """The one schema that this version of Pellucid writes and reads."""
 
 MANIFEST = "manifest.json"
@@ -38,7 +38,7 @@ class ExplanationManifest(
 ):
     """The manifest of a bundle that explains one image; its `kind` in JSON is `explanation`."""
 
-    schema: Literal[1] = SCHEMA
+    schema: Literal[2] = SCHEMA
     """Number of the schema; it rises when an older page could misread a newer bundle."""
     provenance: Provenance
     """Where the numbers come from."""
