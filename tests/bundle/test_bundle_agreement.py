@@ -3,10 +3,14 @@
 import math
 
 import msgspec
+import numpy as np
 import pytest
 
-from pellucid.bundle import Bundle, check_manifest, decode_manifest, encode_manifest
+from pellucid.bundle import Bundle, check_manifest, decode_manifest, encode_manifest, pack_numbers
 from pellucid.errors import BundleError
+
+PANELS = ("layers", "dictionaries", "grids", "spatial", "influences", "channels", "channel_links")
+PANELS += ("groups", "flows", "effects", "evidence", "seconds", "versus")
 
 
 def changed(bundle: Bundle, change):
@@ -16,23 +20,72 @@ def changed(bundle: Bundle, change):
     return msgspec.json.encode(plain)
 
 
+def zeros(*shape: int) -> dict:
+    return msgspec.to_builtins(pack_numbers(np.zeros(shape)))
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
         (lambda b: b["dictionaries"][0]["top"].pop(), "`top` of the dictionary of 'conv' is 1 × 3, not 2 × 3"),
         (lambda b: b["dictionaries"][0]["values"][1].pop(), "`values` of the dictionary of 'conv' is 2 × 2/3"),
         (lambda b: b["dictionaries"][0]["top"][0][0].pop(), "same number of channels"),
-        (lambda b: b["dictionaries"][0]["top"][0][0].__setitem__(0, 3), "channel 3 but its icons do not show it"),
+        (lambda b: b["dictionaries"][0]["top"][0][0].__setitem__(0, 3), "channel 3 but the icons of the layer"),
         (lambda b: b["dictionaries"][0]["top"][0][0].__setitem__(0, 6), "channel 6 but the layer has 6"),
-        (lambda b: b["dictionaries"][0]["icons"].update(channels=[0, 2, 2, 5]), "channel 2 is there twice"),
-        (lambda b: b["dictionaries"][0]["icons"].update(labels=["a"]), "1 labels for 3 channels"),
-        (lambda b: b["dictionaries"].append(b["dictionaries"][0]), "there twice"),
-        (lambda b: b["dictionaries"][0]["icons"].update(file="photo.webp"), "'photo.webp' is there twice"),
+        (lambda b: b["dictionaries"].append(b["dictionaries"][0]), "the dictionary of layer 'conv' is there twice"),
+        (lambda b: b["dictionaries"][0].update(layer="none"), "'none', which is not among `layers`"),
+        (lambda b: b["layers"].append(b["layers"][0]), "there twice"),
+        (lambda b: b["layers"].reverse(), "rising order"),
+        (lambda b: b["layers"][0]["icons"].update(channels=[0, 2, 2, 5]), "channel 2 is there twice"),
+        (lambda b: b["layers"][0]["icons"].update(channels=[0, 2, 6]), "channel 6 but the layer has 6"),
+        (lambda b: b["layers"][0]["icons"].update(labels=["a"]), "1 labels for 3 channels"),
+        (lambda b: b["layers"][0]["icons"].update(file="photo.webp"), "'photo.webp' is there twice"),
+        (lambda b: b["grids"][0].update(file="groups/conv.webp"), "'groups/conv.webp' is there twice"),
+        (lambda b: b["grids"][0].update(strength=zeros(3, 2)), "activation grid of 'conv' is 3 × 2, not 2 × 3"),
+        (lambda b: b["grids"][0]["strength"].update(scale=1.0), "beyond 0 and 1"),
         (lambda b: b["spatial"].append(b["spatial"][0]), "the spatial attribution of layer 'conv' is there twice"),
         (lambda b: b["spatial"][0]["maps"][0]["values"].clear(), "is 0 × 0, not 2 × 3"),
         (lambda b: b["spatial"][0]["maps"][0].update(class_index=1), "class 1, which is not among the classes"),
         (lambda b: b["spatial"][0]["maps"].append(b["spatial"][0]["maps"][0]), "class 4 is there twice"),
+        (lambda b: b["influences"][0].update(values=zeros(2, 3, 1, 2)), "2 × 3 × 1 × 2, not 1 × 2 × 2 × 3"),
+        (lambda b: b["influences"][0].update(lower="late"), "not neighbours in `layers`"),
+        (lambda b: b["influences"][0].update(upper="nowhere"), "'nowhere', which is not among `layers`"),
+        (lambda b: b["influences"].append(b["influences"][0]), "the influence from layer 'conv' is there twice"),
+        (lambda b: b["channels"][0].update(channels=[2, 0, 5]), "not in rising order"),
+        (lambda b: b["channels"][0].update(channels=[0, 2, 4]), "channel 4 but the icons of the layer"),
+        (lambda b: b["channels"][0].update(attribution=zeros(3, 2)), "is 3 × 2, not 2 × 3"),
+        (lambda b: b["channels"][0].update(firing=zeros(3, 3, 2)), "3 × 3 × 2, not 3 × 2 × 3"),
+        (lambda b: b["channels"][0]["firing"].update(data="AAA"), "are not base64"),
+        (lambda b: b["channels"][0]["firing"].update(data="AAAA"), "hold 3 bytes, not the 36 of 3 × 2 × 3 integers"),
+        (lambda b: b["channels"].pop(), "need the channel attribution of both layers"),
+        (lambda b: b["channel_links"][0].update(values=zeros(3, 2)), "is 3 × 2, not 2 × 3"),
+        (lambda b: b["groups"][0].update(usual=4), "usually 4, but there is no such grouping"),
+        (lambda b: b["groups"][0]["groupings"].reverse(), "not in rising order"),
+        (lambda b: b["groups"][0]["groupings"][0].update(icons=[0, 2]), "names icon 2 but the sheet has 2"),
+        (lambda b: b["groups"][0]["groupings"][0].update(spatial=zeros(2, 6)), "is 2 × 6, not 2 × 2 × 3"),
+        (lambda b: b["groups"][0]["groupings"][0].update(attribution=zeros(2, 3)), "is 2 × 3, not 2 × 2"),
+        (lambda b: b["groups"][0]["groupings"][0].update(channels=[[5]]), "tell of 1 groups, not of 2"),
+        (lambda b: b["groups"][0]["groupings"][0].update(channels=[[5], [3]]), "names channel 3"),
+        (lambda b: b["groups"][0]["icons"].update(channels=[0, 5]), "not numbered from 0 up"),
+        (lambda b: b["groups"].pop(), "needs the groups of both layers"),
+        (lambda b: b["flows"][0]["links"][0].pop(), "must have a row for each grouping of 'late'"),
+        (lambda b: b["flows"][0]["links"][0].reverse(), "is 2 × 3, not 2 × 2"),
+        (lambda b: b["flows"][0].update(aligned=b["flows"][0]["aligned"] * 2), "2 entries, not one for each grouping"),
+        (lambda b: b["flows"][0].update(aligned_links=[]), "0 entries for 1 of `aligned`"),
+        (lambda b: b["flows"][0]["aligned"][0]["icons"].pop(), "aligns 1 groups with 2"),
+        (lambda b: b["flows"][0]["aligned_links"][0].update(zeros(2, 3)), "is 2 × 3, not 2 × 2"),
+        (lambda b: b["effects"][0].update(logits=zeros(2, 2)), "is 2 × 2, not 3 × 2"),
+        (lambda b: b["effects"][1].update(groups=0), "says 0 groups"),
+        (lambda b: b["effects"][0].update(groups=2), "says 2 groups"),
+        (lambda b: b["effects"][1].update(groups=4), "4 groups, but there is no such grouping"),
+        (lambda b: b["effects"][2].update(layer="late"), "is 6 × 2, not 2 × 2"),
+        (lambda b: b["effects"][3]["probabilities"].update(scale=1.0), "beyond 0 and 1"),
+        (lambda b: b["effects"][3]["winners"].pop(), "has 5 entries, not 6"),
+        (lambda b: b["effects"][0].update(names=["cat"]), "names name 1 but `names` has 1"),
+        (lambda b: b["effects"].append(b["effects"][0]), "the experiment ('conv', 'channel', 0, 0.5) is there twice"),
         (lambda b: b["classes"].append(b["classes"][0]), "class 4 is there twice"),
+        (lambda b: b.update(versus=[4, 4]), "not two of the classes"),
+        (lambda b: b.update(versus=[4, 5]), "not two of the classes"),
     ],
 )
 def test_disagreement(bundle: Bundle, change, says: str) -> None:
@@ -50,9 +103,9 @@ def test_agreement(bundle: Bundle) -> None:
 
 
 def test_panels_are_optional(bundle: Bundle) -> None:
-    data = changed(bundle, lambda body: [body.pop(name) for name in ("dictionaries", "spatial", "evidence", "seconds")])
+    data = changed(bundle, lambda body: [body.pop(name) for name in PANELS])
     body = decode_manifest(data).body
-    assert (body.dictionaries, body.spatial, body.evidence, body.seconds) == ([], [], [], {})
+    assert not any(getattr(body, name) for name in PANELS)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, "1", None])

@@ -1,7 +1,31 @@
 // Made from the structs of pellucid.bundle by `npm run types`; change those, not this file.
 // Python writes every field, so none is optional here.
 
-export const SCHEMA = 1;
+export const SCHEMA = 2;
+
+/** Which channels of an earlier layer made the channels of a later one, on this photo. */
+export interface ChannelLinks {
+  /** The earlier layer; its channels are those of its channel panel. */
+  lower: string;
+  /** The later layer; its channels are those of its channel panel. */
+  upper: string;
+  /** [channels of upper's panel, channels of lower's panel]: attribution of the sum of a channel of `upper` over all positions to each channel of `lower`, in the unit of `upper`. */
+  values: Numbers;
+}
+
+/** Channel attribution of one layer: the channels that most support or inhibit any class, or one against another. */
+export interface ChannelPanel {
+  /** One of the explanation's layers. */
+  layer: string;
+  /** The channels that are told of, rising. */
+  channels: number[];
+  /** [classes, channels]: what each channel adds to the logit of each of the explanation's classes, in its unit. */
+  attribution: Numbers;
+  /** [channels, rows, columns]: where each channel fired on the photo, in the layer's own unit. */
+  firing: Numbers;
+  /** What is shown and how it was computed, in plain words; empty for the page's own caption. */
+  caption: string;
+}
 
 /** How much each position of a layer adds to the logit of one class. */
 export interface ClassMap {
@@ -25,27 +49,41 @@ export interface ClassScore {
 
 /** The semantic dictionary of one layer: which channels are strongest at each position of its grid. */
 export interface DictionaryPanel {
-  /** Name of the layer, such as `mixed4d`. */
+  /** One of the explanation's layers. */
   layer: string;
-  /** Rows of the layer's grid. */
-  rows: number;
-  /** Columns of the layer's grid. */
-  columns: number;
-  /** How many channels the layer has. */
-  channels: number;
   /** [rows][columns][k]: the strongest channels at each position, strongest first. */
   top: number[][][];
   /** [rows][columns][k]: the activation of each of them, in the layer's own unit. */
   values: number[][][];
-  /** One icon for every channel that `top` names. */
-  icons: IconSheet;
   /** What is shown and how it was computed, in plain words; empty for the page's own caption. */
   caption: string;
 }
 
+/** What the network answered when single parts of one layer were removed or scaled, each on its own. */
+export interface Effects {
+  /** One of the explanation's layers. */
+  layer: string;
+  /** What was changed: a channel of the layer's channel panel, a group of one of its groupings, a position, or a square of 3 × 3 positions around one. */
+  unit: "channel" | "group" | "position" | "square";
+  /** For groups: how many the grouping has; else 0. */
+  groups: number;
+  /** What the part was multiplied with: 0 removes it, 0.5 dampens, 2 amplifies. */
+  factor: number;
+  /** [units, classes]: measured change of the logit of each of the explanation's classes; positions row by row. */
+  logits: Numbers;
+  /** [units, classes]: the change that attribution had predicted. */
+  predicted: Numbers;
+  /** [units, classes]: the probability of each of the explanation's classes afterwards. */
+  probabilities: Numbers;
+  /** [units]: the most probable class afterwards, as a place in `names`. */
+  winners: number[];
+  /** Labels of the classes that ever won. */
+  names: string[];
+}
+
 /** One measure of how far a panel can be trusted. */
 export interface EvidenceEntry {
-  /** What was measured: `explanation`, `dictionary:LAYER`, `spatial:LAYER` or `spatial:LAYER:CLASS_INDEX`. */
+  /** What was measured: `explanation`, or a panel and its layer, and where it is about one class its number: `spatial:LAYER`, `spatial:LAYER:CLASS_INDEX`, `channels:LAYER:CLASS_INDEX`, `groups:LAYER`, `experiments:LAYER` … */
   about: string;
   /** Name of the measure, such as `deletion agreement`. */
   name: string;
@@ -67,10 +105,28 @@ export interface ExplanationBody {
   model: ModelCard;
   /** The top classes, most probable first. */
   classes: ClassScore[];
-  /** Semantic dictionaries, one a layer, from the first layer to the last. */
+  /** Two classes of `classes`, by their numbers, that the page sets against each other at first; null for none. */
+  versus: [number, number] | null;
+  /** The layers that panels are about, from the first to the last; every list of panels below has this order. */
+  layers: LayerCard[];
+  /** Semantic dictionaries, one a layer. */
   dictionaries: DictionaryPanel[];
-  /** Spatial attribution, one a layer, from the first layer to the last. */
+  /** Activation grids, one a layer. */
+  grids: GridPanel[];
+  /** Spatial attribution, one a layer. */
   spatial: SpatialPanel[];
+  /** Influence between positions of two layers, for neighbours in `layers`. */
+  influences: Influence[];
+  /** Channel attribution, one a layer. */
+  channels: ChannelPanel[];
+  /** Influence between channels of two layers, for neighbours in `layers`. */
+  channel_links: ChannelLinks[];
+  /** Neuron groups, one a layer. */
+  groups: GroupPanel[];
+  /** Group flow, for neighbours in `layers`; the groups of the last layer feed the classes by their attribution. */
+  flows: Flow[];
+  /** Single experiments that were made beforehand. */
+  effects: Effects[];
   /** What was measured about any of the panels. */
   evidence: EvidenceEntry[];
   /** How long each panel took to compute, in seconds, by the panel's id, such as `dictionary:mixed4d`. */
@@ -81,11 +137,69 @@ export interface ExplanationBody {
 export interface ExplanationManifest {
   kind: "explanation";
   /** Number of the schema; it rises when an older page could misread a newer bundle. */
-  schema: 1;
+  schema: 2;
   /** Where the numbers come from. */
   provenance: Provenance;
   /** What the page shows. */
   body: ExplanationBody;
+}
+
+/** How the groups of one layer feed those of a later one; those of the latest feed the classes. */
+export interface Flow {
+  /** The earlier layer. */
+  lower: string;
+  /** The later layer. */
+  upper: string;
+  /** [groupings of upper][groupings of lower] of [groups of upper, groups of lower]: attribution of each group's strength in `upper` to each group of `lower`, in the unit of `upper`. */
+  links: Numbers[][];
+  /** For each grouping of `upper`, the groups of `lower` that were made to match it, one for each; empty when there are none. Their `icons` are places in the sheet of `lower`'s group panel. */
+  aligned: Grouping[];
+  /** For each entry of `aligned`: [groups of upper, groups of lower]. */
+  aligned_links: Numbers[];
+}
+
+/** The activation grid of one layer: the photo as the layer sees it, one rendering for each position. */
+export interface GridPanel {
+  /** One of the explanation's layers. */
+  layer: string;
+  /** Name of a WebP file in the bundle, `columns` × `side` wide and `rows` × `side` high: the cells without gaps. */
+  file: string;
+  /** Side of one cell in pixels. */
+  side: number;
+  /** [rows, columns] in [0, 1]: how strongly the layer fires at each position, the side of the cell as a share. */
+  strength: Numbers;
+  /** Whether the cells were rendered for the photo, or put together from the icons of their strongest channels. */
+  optimized: boolean;
+  /** What is shown and how it was computed, in plain words; empty for the page's own caption. */
+  caption: string;
+}
+
+/** Neuron groups of one layer, for several numbers of groups. */
+export interface GroupPanel {
+  /** One of the explanation's layers. */
+  layer: string;
+  /** One icon for each group; `channels` are running numbers here. */
+  icons: IconSheet;
+  /** One for each number of groups, rising. */
+  groupings: Grouping[];
+  /** The number of groups that the page shows first. */
+  usual: number;
+  /** What is shown and how it was computed, in plain words; empty for the page's own caption. */
+  caption: string;
+}
+
+/** The activations of one layer divided into a number of groups. */
+export interface Grouping {
+  /** [groups, rows, columns] from 0 up: where each group is, in the layer's own unit. */
+  spatial: Numbers;
+  /** Place of each group's icon in the icon sheet of the panel; similar groups share one. */
+  icons: number[];
+  /** [groups][k]: the channels that weigh most in each group, heaviest first. */
+  channels: number[][];
+  /** [classes, groups]: what each group adds to the logit of each of the explanation's classes. */
+  attribution: Numbers;
+  /** What the groups leave unexplained, as a share of the length of the activations. */
+  error: number;
 }
 
 /** Square icons of channels, packed row by row in one picture without gaps. */
@@ -102,6 +216,30 @@ export interface IconSheet {
   labels: string[];
 }
 
+/** Which positions of an earlier layer make up the activation at each position of a later one. */
+export interface Influence {
+  /** The earlier layer. */
+  lower: string;
+  /** The later layer. */
+  upper: string;
+  /** [rows of upper, columns of upper, rows of lower, columns of lower]: attribution of the length of the activation vector at a position of `upper` to each position of `lower`, in the unit of `upper`. */
+  values: Numbers;
+}
+
+/** A layer that some panel is about, its grid and the icons of its channels. */
+export interface LayerCard {
+  /** Name of the layer, such as `mixed4d`. */
+  name: string;
+  /** Rows of the layer's grid. */
+  rows: number;
+  /** Columns of the layer's grid. */
+  columns: number;
+  /** How many channels the layer has. */
+  channels: number;
+  /** One icon for every channel that a panel names. */
+  icons: IconSheet;
+}
+
 /** The network that was asked. */
 export interface ModelCard {
   /** Name of the network, such as `inception_v1`. */
@@ -110,6 +248,16 @@ export interface ModelCard {
   input_rows: number;
   /** Width of the network's input in pixels. */
   input_columns: number;
+}
+
+/** An array of numbers, packed: entry i is the i-th integer times `scale`. */
+export interface Numbers {
+  /** Length of each axis; the last one varies fastest. */
+  shape: number[];
+  /** What an integer is multiplied with. */
+  scale: number;
+  /** Base64 of signed 16-bit integers, low byte first. */
+  data: string;
 }
 
 /** The picture as the network saw it: resized and cropped, so that every layer's grid covers it exactly. */
@@ -142,12 +290,10 @@ export interface Provenance {
 
 /** Spatial attribution of one layer, for one or more classes. */
 export interface SpatialPanel {
-  /** Name of the layer, such as `mixed4d`. */
+  /** One of the explanation's layers. */
   layer: string;
-  /** Rows of the layer's grid. */
-  rows: number;
-  /** Columns of the layer's grid. */
-  columns: number;
+  /** How the maps were computed, such as `linear`. */
+  method: string;
   /** One map for each class that was asked about. */
   maps: ClassMap[];
   /** What is shown and how it was computed, in plain words; empty for the page's own caption. */

@@ -2,13 +2,23 @@
 
 from ._check import check_manifest as check_manifest, check_pictures as check_pictures, pictures as pictures
 from ._explanation import (
+    ChannelLinks as ChannelLinks,
+    ChannelPanel as ChannelPanel,
     ClassMap as ClassMap,
     ClassScore as ClassScore,
     DictionaryPanel as DictionaryPanel,
+    Effects as Effects,
     EvidenceEntry as EvidenceEntry,
     ExplanationBody as ExplanationBody,
+    Flow as Flow,
+    GridPanel as GridPanel,
+    Grouping as Grouping,
+    GroupPanel as GroupPanel,
     IconSheet as IconSheet,
+    Influence as Influence,
+    LayerCard as LayerCard,
     ModelCard as ModelCard,
+    Numbers as Numbers,
     Photo as Photo,
     SpatialPanel as SpatialPanel,
 )
@@ -18,6 +28,7 @@ from ._manifest import (
     Manifest as Manifest,
     Provenance as Provenance,
 )
+from ._numbers import pack_numbers as pack_numbers, unpack_numbers as unpack_numbers
 from ._read import Bundle as Bundle, decode_manifest as decode_manifest, read_bundle as read_bundle
 from ._typescript import typescript as typescript
 from ._write import encode_manifest as encode_manifest, write_bundle as write_bundle

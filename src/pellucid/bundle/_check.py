@@ -1,19 +1,15 @@
 """Checks that a manifest agrees with itself and with its files, beyond what the types of its fields say."""
 
 import io
-import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from PIL import Image
 
 from ..errors import BundleError
-from ._explanation import DictionaryPanel, ExplanationBody, SpatialPanel
+from ._agreement import problems
+from ._explanation import IconSheet
 from ._manifest import Manifest
-
-# One alphabet for every platform's file system; a leading letter or digit also rules out `..`, `/etc` and hidden files.
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
 
 def pictures(manifest: Manifest) -> dict[str, tuple[int, int]]:
@@ -25,19 +21,21 @@ def pictures(manifest: Manifest) -> dict[str, tuple[int, int]]:
     Example:
         >>> from pellucid.bundle import read_bundle
         >>> pictures(read_bundle("labrador.zip").manifest)  # doctest: +SKIP
-        {'photo.webp': (448, 448), 'icons/mixed4d.webp': (1280, 640)}
+        {'photo.webp': (448, 448), 'icons/mixed4d.webp': (1280, 640), 'grids/mixed4d.webp': (896, 896)}
     """
     body = manifest.body
     sizes = {body.photo.file: (body.photo.width, body.photo.height)}
-    for panel in body.dictionaries:
-        icons = panel.icons
-        rows = -(-len(icons.channels) // icons.columns)
-        sizes[icons.file] = (icons.columns * icons.side, rows * icons.side)
+    for icons in (*(card.icons for card in body.layers), *(panel.icons for panel in body.groups)):
+        sizes[icons.file] = _sheet_size(icons)
+    cards = {card.name: card for card in body.layers}
+    for panel in body.grids:
+        card = cards[panel.layer]
+        sizes[panel.file] = (card.columns * panel.side, card.rows * panel.side)
     return sizes
 
 
 def check_manifest(manifest: Manifest) -> None:
-    """None, when grids, channels, classes and file names of `manifest` agree with each other.
+    """None, when layers, grids, channels, groups, classes and file names of `manifest` agree with each other.
 
     Args:
         manifest: one whose fields have the right types.
@@ -49,7 +47,7 @@ def check_manifest(manifest: Manifest) -> None:
         >>> from pellucid.bundle import read_bundle
         >>> check_manifest(read_bundle("labrador.zip").manifest)  # doctest: +SKIP
     """
-    for problem in _problems(manifest.body):
+    for problem in problems(manifest.body):
         raise BundleError(f"the manifest does not agree with itself: {problem}.")
 
 
@@ -84,61 +82,6 @@ def check_pictures(manifest: Manifest, files: Mapping[str, bytes]) -> None:
             )
 
 
-def _problems(body: ExplanationBody) -> Iterator[str]:
-    names = [body.photo.file, *(panel.icons.file for panel in body.dictionaries)]
-    for name in names:
-        if not _NAME.fullmatch(name) or name == "manifest.json":
-            yield f"{name!r} is not a file name a bundle may hold; use letters, digits, '_', '-', '.' and '/'"
-    yield from _repeats("a picture", names)
-    yield from _repeats("class", [entry.index for entry in body.classes])
-    yield from _repeats("the dictionary of layer", [panel.layer for panel in body.dictionaries])
-    yield from _repeats("the spatial attribution of layer", [panel.layer for panel in body.spatial])
-    for panel in body.dictionaries:
-        yield from _dictionary_problems(panel)
-    known = {entry.index for entry in body.classes}
-    for panel in body.spatial:
-        yield from _spatial_problems(panel, known)
-
-
-def _dictionary_problems(panel: DictionaryPanel) -> Iterator[str]:
-    where, icons = f"the dictionary of {panel.layer!r}", panel.icons
-    yield from _grid_problems(f"`top` of {where}", panel.top, panel.rows, panel.columns)
-    yield from _grid_problems(f"`values` of {where}", panel.values, panel.rows, panel.columns)
-    depths = {len(cell) for grid in (panel.top, panel.values) for row in grid for cell in row}
-    if len(depths) != 1 or 0 in depths:
-        yield f"{where} must list the same number of channels, at least one, at every position; it lists {depths}"
-    used = {channel for row in panel.top for cell in row for channel in cell}
-    for channel in sorted(used | set(icons.channels)):
-        if channel >= panel.channels:
-            yield f"{where} names channel {channel} but the layer has {panel.channels}"
-    for channel in sorted(used - set(icons.channels)):
-        yield f"{where} names channel {channel} but its icons do not show it"
-    yield from _repeats(f"in the icons of {panel.layer!r}, channel", icons.channels)
-    if icons.labels and len(icons.labels) != len(icons.channels):
-        yield f"the icons of {panel.layer!r} have {len(icons.labels)} labels for {len(icons.channels)} channels"
-
-
-def _spatial_problems(panel: SpatialPanel, known: set[int]) -> Iterator[str]:
-    where = f"the spatial attribution of {panel.layer!r}"
-    yield from _repeats(f"in {where}, class", [entry.class_index for entry in panel.maps])
-    for entry in panel.maps:
-        if entry.class_index not in known:
-            yield f"{where} has a map for class {entry.class_index}, which is not among the classes"
-        yield from _grid_problems(
-            f"the map of class {entry.class_index} in {where}", entry.values, panel.rows, panel.columns
-        )
-
-
-def _grid_problems(what: str, grid: Sequence[Sequence[object]], rows: int, columns: int) -> Iterator[str]:
-    widths = {len(row) for row in grid}
-    if len(grid) != rows or widths != {columns}:
-        found = f"{len(grid)} × {'/'.join(str(width) for width in sorted(widths)) or 0}"
-        yield f"{what} is {found}, not {rows} × {columns}"
-
-
-def _repeats(what: str, items: Sequence[Any]) -> Iterator[str]:
-    seen = set()
-    for item in items:
-        if item in seen:
-            yield f"{what} {item!r} is there twice"
-        seen.add(item)
+def _sheet_size(icons: IconSheet) -> tuple[int, int]:
+    rows = -(-len(icons.channels) // icons.columns)
+    return icons.columns * icons.side, rows * icons.side

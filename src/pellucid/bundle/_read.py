@@ -130,7 +130,7 @@ def decode_manifest(data: bytes) -> Manifest:
     Example:
         >>> from pathlib import Path
         >>> decode_manifest(Path("labrador/manifest.json").read_bytes()).schema  # doctest: +SKIP
-        1
+        2
     """
     try:
         header = msgspec.json.decode(data, type=_Header)

@@ -55,6 +55,8 @@ def _type(schema: dict[str, Any]) -> str:
     if "anyOf" in schema:
         return " | ".join(_type(option) for option in schema["anyOf"])
     kind = schema.get("type")
+    if kind == "array" and schema.get("prefixItems"):
+        return f"[{', '.join(_type(item) for item in schema['prefixItems'])}]"
     if kind == "array":
         item = _type(schema["items"])
         return f"({item})[]" if " | " in item else f"{item}[]"
