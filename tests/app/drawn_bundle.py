@@ -5,6 +5,7 @@ import io
 import math
 from collections.abc import Callable
 
+import drawn_parts
 import numpy
 from PIL import Image, ImageDraw
 
@@ -16,11 +17,14 @@ from pellucid.bundle import (
     EvidenceEntry,
     ExplanationBody,
     ExplanationManifest,
+    GridPanel,
     IconSheet,
+    LayerCard,
     ModelCard,
     Photo,
     Provenance,
     SpatialPanel,
+    pack_numbers,
 )
 
 PHOTO = 448
@@ -32,6 +36,10 @@ CLASSES = [
     (805, "soccer ball", 11.1, 0.032),
     (522, "croquet ball", 10.2, 0.013),
 ]
+
+# Rows, columns and channels of each layer; panels other than grids and maps are of the last two.
+LAYERS = {"mixed3b": (28, 28, 512), "mixed4d": (14, 14, 528), "mixed5a": (7, 7, 832)}
+UPPER = ["mixed4d", "mixed5a"]
 
 # Drawn things: name, channel, where on the photo (row and column in 0–1), how far it reaches, how strong it is.
 THINGS = [
@@ -46,6 +54,19 @@ THINGS = [
     ("grass", 64, (0.90, 0.40), 0.30, 310.0),
     ("sky", 5, (0.20, 0.52), 0.42, 260.0),
 ]
+
+CHANNELS = numpy.array([thing[1] for thing in THINGS])
+
+# [things, classes]: how much a unit of each thing speaks for each class.
+WEIGHTS = numpy.array(
+    [
+        [1.0, -0.2, 0.15, -0.9, 0.6, 0.5, 0.2, -0.1, 0.0, 0.0],
+        [0.5, 0.0, 0.1, -0.3, 0.3, 0.4, -0.6, 0.1, -0.2, 0.2],
+        [-0.7, 0.3, 0.1, -0.6, -0.2, -0.2, 0.8, 0.5, 0.1, 0.4],
+        [-0.6, 0.0, -0.1, 1.1, -0.2, 0.0, 0.1, 0.0, 0.7, 0.0],
+        [-0.5, -0.1, 0.2, 0.8, -0.1, 0.0, 0.1, 0.0, 0.9, -0.1],
+    ]
+).T
 
 
 def _canvas(side: int, ground: tuple[int, ...]) -> tuple[Image.Image, ImageDraw.ImageDraw, Callable[..., list[float]]]:
@@ -135,8 +156,9 @@ def webp(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _strengths(rows: int, columns: int) -> numpy.ndarray:
-    """[rows, columns, things]: how strongly each thing's channel fires at each position."""
+def strengths(layer: str) -> numpy.ndarray:
+    """[rows, columns, things]: how strongly each thing's channel fires at each position of `layer`."""
+    rows, columns, _ = LAYERS[layer]
     y = (numpy.arange(rows)[:, None, None] + 0.5) / rows
     x = (numpy.arange(columns)[None, :, None] + 0.5) / columns
     place = numpy.array([thing[2] for thing in THINGS])
@@ -145,86 +167,86 @@ def _strengths(rows: int, columns: int) -> numpy.ndarray:
     return peak * numpy.exp(-((y - place[:, 0]) ** 2 + (x - place[:, 1]) ** 2) / (2 * reach**2))
 
 
-def _dictionary(layer: str, rows: int, columns: int, channels: int) -> DictionaryPanel:
-    strengths = _strengths(rows, columns)
-    order = numpy.argsort(-strengths, axis=-1)[..., :6]
-    numbers = numpy.array([thing[1] for thing in THINGS])
-    return DictionaryPanel(
-        layer=layer,
-        rows=rows,
-        columns=columns,
-        channels=channels,
-        top=numbers[order].tolist(),
-        values=numpy.take_along_axis(strengths, order, axis=-1).round(2).tolist(),
-        icons=IconSheet(
-            file=f"icons/{layer}.webp",
-            side=ICON,
-            columns=4,
-            channels=numbers.tolist(),
-            labels=[thing[0] for thing in THINGS] if layer == "mixed4d" else [],
-        ),
-    )
+def contributions(layer: str) -> numpy.ndarray:
+    """[rows, columns, things, classes]: what each channel adds to each logit at each position of `layer`."""
+    rows = LAYERS[layer][0]
+    return strengths(layer)[..., None] * WEIGHTS * (14 / rows) ** 2 / 1844
 
 
-def _spatial(layer: str, rows: int, columns: int) -> SpatialPanel:
-    strengths = _strengths(rows, columns) / 1844
-    weights = {
-        425: [1.0, -0.2, 0.15, -0.9, 0.6, 0.5, 0.2, -0.1, 0.0, 0.0],
-        449: [0.5, 0.0, 0.1, -0.3, 0.3, 0.4, -0.6, 0.1, -0.2, 0.2],
-        970: [-0.7, 0.3, 0.1, -0.6, -0.2, -0.2, 0.8, 0.5, 0.1, 0.4],
-        805: [-0.6, 0.0, -0.1, 1.1, -0.2, 0.0, 0.1, 0.0, 0.7, 0.0],
-    }
-    maps = [
-        ClassMap(class_index=index, values=((strengths @ numpy.array(weight)) * (14 / rows) ** 2).round(4).tolist())
-        for index, weight in weights.items()
-    ]
-    return SpatialPanel(layer=layer, rows=rows, columns=columns, maps=maps)
+def card(layer: str) -> LayerCard:
+    """Grid and icons of `layer`; the channels have names in mixed4d only."""
+    rows, columns, channels = LAYERS[layer]
+    labels = [thing[0] for thing in THINGS] if layer == "mixed4d" else []
+    icons = IconSheet(file=f"icons/{layer}.webp", side=ICON, columns=4, channels=CHANNELS.tolist(), labels=labels)
+    return LayerCard(name=layer, rows=rows, columns=columns, channels=channels, icons=icons)
 
 
-def make_bundle(**changes: object) -> Bundle:
-    """An explanation of the drawn photo; `changes` replace fields of its body."""
-    layers = [("mixed3b", 28, 28, 480), ("mixed4d", 14, 14, 528), ("mixed5a", 7, 7, 832)]
+def _icons() -> Image.Image:
     sheet = Image.new("RGBA", (4 * ICON, 3 * ICON))
     for place, thing in enumerate(THINGS):
         sheet.paste(draw_icon(thing[0]), (place % 4 * ICON, place // 4 * ICON))
-    dictionaries = [_dictionary(*layer) for layer in layers[1:]]
+    return sheet
+
+
+def _dictionary(layer: str) -> DictionaryPanel:
+    found = strengths(layer)
+    order = numpy.argsort(-found, axis=-1)[..., :6]
+    values = numpy.take_along_axis(found, order, axis=-1).round(2)
+    return DictionaryPanel(layer=layer, top=CHANNELS[order].tolist(), values=values.tolist())
+
+
+def _spatial(layer: str) -> SpatialPanel:
+    """One map for each class but the last."""
+    maps = contributions(layer).sum(2).round(4)
+    entries = [ClassMap(class_index=CLASSES[place][0], values=maps[..., place].tolist()) for place in range(4)]
+    return SpatialPanel(layer=layer, method="linear", maps=entries)
+
+
+def _grid(layer: str, icons: list[Image.Image]) -> tuple[GridPanel, bytes]:
+    """The icon of the strongest thing at every position, on that position's own colour."""
+    rows, columns, _ = LAYERS[layer]
+    found = strengths(layer)
+    side = 448 // columns
+    photo = draw_photo().resize((columns, rows), Image.Resampling.BOX)
+    whole = Image.new("RGB", (columns * side, rows * side))
+    small = [icon.resize((side, side), Image.Resampling.LANCZOS) for icon in icons]
+    for row in range(rows):
+        for column in range(columns):
+            cell = Image.new("RGB", (side, side), photo.getpixel((column, row)))  # pyright: ignore[reportArgumentType]
+            icon = small[int(found[row, column].argmax())]
+            cell.paste(icon, (0, 0), icon)
+            whole.paste(cell, (column * side, row * side))
+    length = numpy.linalg.norm(found, axis=-1)
+    panel = GridPanel(
+        layer=layer,
+        file=f"grids/{layer}.webp",
+        side=side,
+        strength=pack_numbers(numpy.sqrt(length / length.max())),
+        optimized=layer == "mixed5a",
+    )
+    return panel, webp(whole)
+
+
+def make_bundle(**changes: object) -> Bundle:
+    """An explanation of the drawn photo with every panel; `changes` replace fields of its body."""
+    icons = [draw_icon(thing[0]) for thing in THINGS]
+    sheet = webp(_icons())
+    grids = [_grid(layer, icons) for layer in LAYERS]
+    files = {"photo.webp": webp(draw_photo())}
+    files |= {f"icons/{layer}.webp": sheet for layer in LAYERS}
+    files |= {panel.file: picture for panel, picture in grids}
+    files |= {f"groups/{layer}.webp": sheet for layer in UPPER}
     fields: dict[str, object] = {
         "title": "A barn, a tree and a ball",
         "photo": Photo(file="photo.webp", width=PHOTO, height=PHOTO),
         "model": ModelCard(name="inception_v1", input_rows=224, input_columns=224),
         "classes": [ClassScore(index=i, label=name, logit=logit, probability=p) for i, name, logit, p in CLASSES],
-        "dictionaries": dictionaries,
-        "spatial": [_spatial(layer, rows, columns) for layer, rows, columns, _ in layers],
-        "evidence": [
-            EvidenceEntry(
-                about="explanation",
-                name="stability",
-                value=0.97,
-                control=0.31,
-                sentence="Shifting the photo by a few pixels leaves the answer as it is; another photo changes it.",
-            ),
-            EvidenceEntry(
-                about="spatial:mixed4d:425",
-                name="deletion agreement",
-                value=0.83,
-                control=0.06,
-                sentence="Greying out the places that the map marks changes the answer as the map predicts; "
-                "a shuffled map predicts nothing.",
-            ),
-            EvidenceEntry(
-                about="spatial:mixed4d",
-                name="completeness",
-                value=0.94,
-                sentence="The cells of the map add up to 94 % of the logit.",
-            ),
-            EvidenceEntry(
-                about="dictionary:mixed4d",
-                name="icon recall",
-                value=0.91,
-                control=0.02,
-                sentence="Shown its own icon, a channel is among the ten strongest of its layer nine times in ten.",
-            ),
-        ],
+        "layers": [card(layer) for layer in LAYERS],
+        "dictionaries": [_dictionary(layer) for layer in UPPER],
+        "grids": [panel for panel, _ in grids],
+        "spatial": [_spatial(layer) for layer in LAYERS],
+        **drawn_parts.parts(),
+        "evidence": EVIDENCE,
         "seconds": {"dictionary:mixed4d": 31.4, "spatial:mixed4d": 0.42},
     }
     manifest = ExplanationManifest(
@@ -239,6 +261,57 @@ def make_bundle(**changes: object) -> Bundle:
         ),
         body=ExplanationBody(**{**fields, **changes}),  # pyright: ignore
     )
-    icons = webp(sheet)
-    files = {"photo.webp": webp(draw_photo()), **{panel.icons.file: icons for panel in dictionaries}}
     return Bundle(manifest, files)
+
+
+EVIDENCE = [
+    EvidenceEntry(
+        about="explanation",
+        name="stability",
+        value=0.97,
+        control=0.31,
+        sentence="Shifting the photo by a few pixels leaves the answer as it is; another photo changes it.",
+    ),
+    EvidenceEntry(
+        about="spatial:mixed4d:425",
+        name="deletion agreement",
+        value=0.83,
+        control=0.06,
+        sentence="Greying out the places that the map marks changes the answer as the map predicts; "
+        "a shuffled map predicts nothing.",
+    ),
+    EvidenceEntry(
+        about="spatial:mixed4d",
+        name="completeness",
+        value=0.94,
+        sentence="The cells of the map add up to 94 % of the logit.",
+    ),
+    EvidenceEntry(
+        about="dictionary:mixed4d",
+        name="icon recall",
+        value=0.91,
+        control=0.02,
+        sentence="Shown its own icon, a channel is among the ten strongest of its layer nine times in ten.",
+    ),
+    EvidenceEntry(
+        about="channels:mixed4d:425",
+        name="removal agreement",
+        value=0.88,
+        control=-0.03,
+        sentence="Channels that speak for barn cost it most when they are removed; shuffled channels do not.",
+    ),
+    EvidenceEntry(
+        about="groups:mixed4d",
+        name="stability",
+        value=0.92,
+        control=0.4,
+        sentence="Other starting numbers lead to the same groups.",
+    ),
+    EvidenceEntry(
+        about="experiments:mixed4d",
+        name="correlation",
+        value=0.95,
+        control=0.02,
+        sentence="What removing a part did to the answer follows what attribution had predicted.",
+    ),
+]

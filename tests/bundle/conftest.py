@@ -141,7 +141,7 @@ def bundle() -> Bundle:
             effects=[
                 Effects(
                     layer="conv",
-                    unit=unit,
+                    unit=unit,  # pyright: ignore[reportArgumentType]
                     groups=2 if unit == "group" else 0,
                     factor=0.5,
                     logits=ramp(units, 2),

@@ -45,7 +45,7 @@ def test_nothing_but_the_bundle_is_left(written: Path) -> None:
 
 def test_writing_twice_gives_the_same_bytes(bundle: Bundle, tmp_path: Path) -> None:
     first = write_bundle(bundle.manifest, bundle.files, tmp_path / "a.zip")
-    second = write_bundle(bundle.manifest, dict(reversed(bundle.files.items())), tmp_path / "b.zip")
+    second = write_bundle(bundle.manifest, dict(reversed(list(bundle.files.items()))), tmp_path / "b.zip")
     assert first.read_bytes() == second.read_bytes()
 
 

@@ -1,4 +1,11 @@
-import { SCHEMA, type Manifest } from "./bundle";
+import { SCHEMA, type IconSheet, type LayerCard, type Manifest } from "./bundle";
+import { bytesOf } from "./numbers";
+
+/** The lists that Python writes even where they are empty. */
+const LISTS = [
+  ...["classes", "layers", "dictionaries", "grids", "spatial", "influences", "channels", "channel_links", "groups"],
+  ...["flows", "effects", "evidence"],
+];
 
 /** A manifest and, for every file it names, an address that an <img> can show. */
 export interface Data {
@@ -33,12 +40,16 @@ function checked(found: unknown): Data {
   if (kind !== "explanation") {
     throw new DataError(`This page shows explanations, but its data is of kind “${String(kind)}”.`);
   }
-  const { photo, model, classes, dictionaries, spatial, evidence } = record(body);
+  const { photo, model } = record(body);
   record(provenance);
   record(model);
-  for (const list of [classes, dictionaries, spatial, evidence]) if (!Array.isArray(list)) throw damaged();
+  for (const list of LISTS) if (!Array.isArray(record(body)[list])) throw damaged();
   const data = { manifest: manifest as Manifest, images: record(images) as Record<string, string> };
-  const files = [record(photo).file, ...data.manifest.body.dictionaries.map((panel) => record(panel.icons).file)];
+  const told = data.manifest.body;
+  if (!told.classes.length) throw damaged();
+  const sheets = [...told.layers, ...told.groups].map((entry) => record(record(entry).icons) as unknown as IconSheet);
+  for (const sheet of sheets) if (!Array.isArray(sheet.channels)) throw damaged();
+  const files = [record(photo).file, ...sheets.map((sheet) => sheet.file), ...told.grids.map((grid) => grid.file)];
   for (const file of files) {
     const address = data.images[String(file)];
     if (typeof address !== "string") {
@@ -46,18 +57,20 @@ function checked(found: unknown): Data {
     }
     data.images[String(file)] = blobAddress(address);
   }
-  for (const entry of data.manifest.body.classes) {
+  for (const entry of told.classes) {
     checkFields(entry, { index: "number", label: "string", logit: "number", probability: "number" });
   }
-  for (const entry of data.manifest.body.evidence) {
+  for (const entry of told.evidence) {
     checkFields(entry, { about: "string", name: "string", value: "number", sentence: "string" });
   }
-  for (const panel of data.manifest.body.dictionaries) {
-    for (const grid of [panel.top, panel.values]) checkGrid(grid, panel.rows, panel.columns);
+  const cards = new Map(told.layers.map((card) => [card.name, card]));
+  for (const list of [told.dictionaries, told.grids, told.spatial, told.channels, told.groups]) {
+    for (const panel of list) if (!cards.has(record(panel).layer as string)) throw damaged();
   }
-  for (const panel of data.manifest.body.spatial) {
-    for (const map of panel.maps) checkGrid(map.values, panel.rows, panel.columns);
+  for (const panel of told.dictionaries) {
+    for (const grid of [panel.top, panel.values]) checkGrid(grid, cards.get(panel.layer)!);
   }
+  for (const panel of told.spatial) for (const map of panel.maps) checkGrid(map.values, cards.get(panel.layer)!);
   return data;
 }
 
@@ -66,14 +79,13 @@ function blobAddress(address: string): string {
   const match = /^data:(image\/webp);base64,/.exec(address);
   if (!match) throw damaged();
   try {
-    const bytes = Uint8Array.from(atob(address.slice(match[0].length)), (letter) => letter.charCodeAt(0));
-    return URL.createObjectURL(new Blob([bytes], { type: match[1]! }));
+    return URL.createObjectURL(new Blob([bytesOf(address.slice(match[0].length))], { type: match[1]! }));
   } catch {
     throw damaged();
   }
 }
 
-function checkGrid(grid: unknown, rows: number, columns: number): void {
+function checkGrid(grid: unknown, { rows, columns }: LayerCard): void {
   if (!Array.isArray(grid) || grid.length !== rows) throw damaged();
   if (!grid.every((row) => Array.isArray(row) && row.length === columns)) throw damaged();
 }

@@ -1,18 +1,45 @@
-import type { ExplanationBody } from "./bundle";
+import type { ExplanationBody, LayerCard } from "./bundle";
 import { placeIn, same, type Grid, type Place, type Position } from "./grid";
+import { readHash, writeHash } from "./hash";
 
 /** A layer that some panel shows, and its grid. */
 export interface LayerGrid extends Grid {
-  layer: string;
+  name: string;
 }
 
-/** What the reader has chosen: one layer, one position, one class, shared by every panel and kept in the address. */
+/** One channel of one layer. */
+export interface ChannelPlace {
+  layer: string;
+  channel: number;
+}
+
+/** One group of one division of a layer. */
+export interface GroupPlace {
+  layer: string;
+  /** How many groups the layer is divided in. */
+  groups: number;
+  group: number;
+}
+
+/** One experiment: what was changed, by its place among the units, and what it was multiplied with. */
+export interface Trial {
+  layer: string;
+  unit: "channel" | "group" | "position" | "square";
+  /** For groups: how many the layer is divided in; else 0. */
+  groups: number;
+  part: number;
+  factor: number;
+}
+
+/** What the reader has chosen, shared by every panel and kept in the address. */
 export class View {
-  readonly layers: LayerGrid[];
+  readonly layers: LayerCard[];
   readonly #body: ExplanationBody;
 
   layer = $state("");
   classIndex = $state(0);
+  /** Number of the class that the chosen one is set against. */
+  #versus: number | null = $state(null);
   /** The selected position; it follows the pointer until it is pinned. */
   selected: Place = $state({ row: 0, column: 0, rows: 1, columns: 1 });
   pinned = $state(false);
@@ -20,31 +47,62 @@ export class View {
   hovered: Place | null = $state(null);
   /** Whether the position was chosen by a person, so that the address should hold it. */
   touched = $state(false);
+  /** How many groups each layer is divided in, where a person chose it. */
+  groups: Record<string, number> = $state({});
+  /** The selected group. */
+  group: GroupPlace | null = $state(null);
+  /** The selected channel, about which the channel panel then tells. */
+  channel: ChannelPlace | null = $state(null);
+  /** The experiment that is shown. */
+  trial: Trial | null = $state(null);
 
   constructor(body: ExplanationBody) {
     this.#body = body;
-    const layers = new Map<string, LayerGrid>();
-    for (const { layer, rows, columns } of [...body.dictionaries, ...body.spatial]) {
-      if (!layers.has(layer)) layers.set(layer, { layer, rows, columns });
-    }
-    this.layers = [...layers.values()];
+    this.layers = body.layers;
     this.reset();
   }
 
-  /** The layer of a panel: the chosen one where the panel shows it, else the panel's last. */
-  of<Panel extends LayerGrid>(panels: Panel[]): Panel | undefined {
+  /** The grid and icons of a layer. */
+  card(layer: string): LayerCard {
+    const card = this.layers.find((entry) => entry.name === layer);
+    if (!card) throw new Error(`no layer ${layer} in this page`);
+    return card;
+  }
+
+  /** The panel of the chosen layer where there is one, else the last. */
+  of<Panel extends { layer: string }>(panels: Panel[]): Panel | undefined {
     return panels.find((panel) => panel.layer === this.layer) ?? panels.at(-1);
   }
 
+  /** The class that the chosen one is set against; null where only one class is looked at. */
+  get versus(): number | null {
+    return this.#versus === this.classIndex ? null : this.#versus;
+  }
+
+  /** Set the chosen class against another; the same again, or null, ends the comparison. */
+  compare(index: number | null): void {
+    this.#versus = index === this.#versus ? null : index;
+  }
+
+  /** The groups that a layer is divided in now: the reader's number, else the panel's usual one. */
+  groupsOf(layer: string): number {
+    return this.groups[layer] ?? this.#body.groups.find((panel) => panel.layer === layer)?.usual ?? 0;
+  }
+
   reset(): void {
-    this.layer = (this.#body.dictionaries.at(-1) ?? this.layers.at(-1))?.layer ?? "";
-    this.classIndex = this.#body.classes[0]?.index ?? 0;
+    this.layer = (this.#body.dictionaries.at(-1)?.layer ?? this.layers.at(-1)?.name) || "";
+    this.classIndex = this.#body.versus?.[0] ?? this.#body.classes[0]?.index ?? 0;
+    this.#versus = this.#body.versus?.[1] ?? null;
     this.selected = this.#strongest();
     this.pinned = false;
     this.touched = false;
+    this.groups = {};
+    this.group = null;
+    this.channel = null;
+    this.trial = null;
   }
 
-  point(position: Position, grid: LayerGrid): void {
+  point(position: Position, grid: Grid): void {
     const place = { ...position, rows: grid.rows, columns: grid.columns };
     if (this.hovered && same(this.hovered, place) && this.hovered.rows === place.rows) return;
     this.hovered = place;
@@ -61,7 +119,7 @@ export class View {
   pin(position: Position, grid: LayerGrid): void {
     const again = this.pinned && same(placeIn(this.selected, grid), position);
     this.selected = { ...position, rows: grid.rows, columns: grid.columns };
-    this.layer = grid.layer;
+    this.layer = grid.name;
     this.pinned = !again;
     this.touched = true;
   }
@@ -71,49 +129,73 @@ export class View {
     const row = Math.min(grid.rows - 1, Math.max(0, from.row + down));
     const column = Math.min(grid.columns - 1, Math.max(0, from.column + right));
     this.selected = { row, column, rows: grid.rows, columns: grid.columns };
-    this.layer = grid.layer;
+    this.layer = grid.name;
     this.hovered = null;
     this.pinned = true;
     this.touched = true;
   }
 
-  /** The part of the address that brings a reader back to this view: `#layer=mixed4d&at=4,1&class=208`. */
+  /** The part of the address that brings a reader back to this view, such as `#layer=mixed4d&at=4,1&class=208`. */
   get hash(): string {
-    const parts = [];
-    const grid = this.layers.find((entry) => entry.layer === this.layer);
-    if (grid) parts.push(`layer=${encodeURIComponent(grid.layer)}`);
-    if (grid && this.touched) {
-      const { row, column } = placeIn(this.selected, grid);
-      parts.push(`at=${row},${column}`);
-    }
-    parts.push(`class=${this.classIndex}`);
-    return `#${parts.join("&")}`;
+    const grid = this.layers.find((entry) => entry.name === this.layer);
+    const usual = this.#body.versus?.[1] ?? null;
+    return writeHash({
+      layer: grid ? grid.name : "",
+      at: grid && this.touched ? placeIn(this.selected, grid) : null,
+      classIndex: this.classIndex,
+      versus: this.versus ?? (usual === null ? null : "none"),
+      groups: this.groups,
+      group: this.group,
+      channel: this.channel,
+      trial: this.trial,
+    });
   }
 
   /** Take up what an address says; what it does not say, or says wrongly, stays as in a fresh page. */
   restore(hash: string): void {
     this.reset();
-    const said = new URLSearchParams(hash.replace(/^#/, ""));
-    const grid = this.layers.find((entry) => entry.layer === said.get("layer"));
+    const said = readHash(hash);
+    const grid = this.layers.find((entry) => entry.name === said.layer);
     if (grid) {
-      this.layer = grid.layer;
+      this.layer = grid.name;
       this.selected = this.#strongest();
     }
-    const chosen = this.#body.classes.find((entry) => String(entry.index) === said.get("class"));
-    if (chosen) this.classIndex = chosen.index;
-    const at = /^(\d{1,5}),(\d{1,5})$/.exec(said.get("at") ?? "");
-    const [row, column] = [Number(at?.[1]), Number(at?.[2])];
-    if (grid && row < grid.rows && column < grid.columns) {
-      this.selected = { row, column, rows: grid.rows, columns: grid.columns };
+    const known = (index: number | "none" | null): boolean => this.#body.classes.some((entry) => entry.index === index);
+    if (known(said.classIndex)) this.classIndex = said.classIndex!;
+    if (said.versus === "none") this.#versus = null;
+    else if (known(said.versus)) this.#versus = said.versus;
+    if (grid && said.at && said.at.row < grid.rows && said.at.column < grid.columns) {
+      this.selected = { ...said.at, rows: grid.rows, columns: grid.columns };
       this.pinned = true;
       this.touched = true;
     }
+    for (const [layer, count] of Object.entries(said.groups)) {
+      if (this.#divided(layer, count)) this.groups[layer] = count;
+    }
+    const { group, channel, trial } = said;
+    if (group && this.#divided(group.layer, group.groups) && group.group < group.groups) this.group = group;
+    const told = this.#body.channels.find((panel) => panel.layer === channel?.layer);
+    if (channel && told?.channels.includes(channel.channel)) this.channel = channel;
+    if (trial && this.#made(trial)) this.trial = trial;
+  }
+
+  #divided(layer: string, count: number): boolean {
+    const panel = this.#body.groups.find((candidate) => candidate.layer === layer);
+    return panel?.groupings.some((grouping) => grouping.icons.length === count) ?? false;
+  }
+
+  #made({ layer, unit, groups, part, factor }: Trial): boolean {
+    const found = this.#body.effects.find(
+      (entry) =>
+        entry.layer === layer && entry.unit === unit && entry.groups === groups && Math.abs(entry.factor - factor) < 1e-9,
+    );
+    return found !== undefined && part < found.winners.length;
   }
 
   /** Where a reader should look first: the position whose strongest channel is the strongest of all. */
   #strongest(): Place {
     const panel = this.of(this.#body.dictionaries);
-    const { rows, columns } = panel ?? this.layers.at(-1) ?? { rows: 1, columns: 1 };
+    const { rows, columns } = (panel ? this.card(panel.layer) : this.layers.at(-1)) ?? { rows: 1, columns: 1 };
     let best: Place = { row: Math.floor(rows / 2), column: Math.floor(columns / 2), rows, columns };
     let record = -Infinity;
     panel?.values.forEach((cells, row) =>

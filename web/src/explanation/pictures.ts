@@ -1,4 +1,4 @@
-import type { DictionaryPanel, ExplanationBody, SpatialPanel } from "../bundle";
+import type { DictionaryPanel, ExplanationBody, LayerCard, SpatialPanel } from "../bundle";
 import { number, signed } from "../format";
 import type { Position } from "../grid";
 import { frame, loadImage, PAPER, savePicture, write } from "../picture";
@@ -14,15 +14,16 @@ interface Shown {
 
 interface ShownDictionary extends Shown {
   panel: DictionaryPanel;
+  card: LayerCard;
   at: Position;
   entries: { channel: number; value: number; label: string }[];
   limit: number;
 }
 
 /** Saves the photo with the chosen cell, and its strongest channels beside it. */
-export async function saveDictionary({ body, images, panel, at, entries, limit }: ShownDictionary): Promise<void> {
+export async function saveDictionary({ body, images, panel, card, at, entries, limit }: ShownDictionary): Promise<void> {
   const photo = await loadImage(images[body.photo.file]!);
-  const sheet = await loadImage(images[panel.icons.file]!);
+  const sheet = await loadImage(images[card.icons.file]!);
   const high = (PHOTO * body.photo.height) / body.photo.width;
   const perLine = Math.min(5, entries.length <= 4 ? entries.length : Math.ceil(entries.length / 2));
   const lines = Math.ceil(entries.length / perLine);
@@ -36,16 +37,16 @@ export async function saveDictionary({ body, images, panel, at, entries, limit }
   await savePicture(name, start + perLine * step + EDGE - 20, height, (context) => {
     const title = `${panel.layer}, row ${at.row}, column ${at.column}`;
     write(context, title, EDGE, EDGE + 14, { size: 18, weight: 600, room: PHOTO });
-    const count = `the ${entries.length} strongest of ${panel.channels} channels of ${body.model.name}`;
+    const count = `the ${entries.length} strongest of ${card.channels} channels of ${body.model.name}`;
     write(context, count, start, EDGE + 14, { color: PAPER.soft, room: perLine * step - 20 });
     context.drawImage(photo, EDGE, EDGE + 40, PHOTO, high);
-    const [cellWidth, cellHeight] = [PHOTO / panel.columns, high / panel.rows];
+    const [cellWidth, cellHeight] = [PHOTO / card.columns, high / card.rows];
     frame(context, EDGE + at.column * cellWidth, EDGE + 40 + at.row * cellHeight, cellWidth, cellHeight);
     entries.forEach(({ channel, value, label }, rank) => {
       const x = start + (rank % perLine) * step;
       const y = EDGE + 40 + Math.floor(rank / perLine) * line;
-      const place = panel.icons.channels.indexOf(channel);
-      const { side: from, columns } = panel.icons;
+      const place = card.icons.channels.indexOf(channel);
+      const { side: from, columns } = card.icons;
       context.fillStyle = PAPER.icon;
       context.fillRect(x, y, side, side);
       const [left, top] = [(place % columns) * from, Math.floor(place / columns) * from];

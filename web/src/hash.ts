@@ -1,0 +1,72 @@
+import type { Position } from "./grid";
+import type { ChannelPlace, GroupPlace, Trial } from "./view.svelte";
+
+/** What an address says of the reader's choices. */
+export interface Said {
+  layer: string;
+  at: Position | null;
+  classIndex: number | null;
+  /** Number of the class to compare with; "none" where a page compares two by itself and the reader does not. */
+  versus: number | "none" | null;
+  groups: Record<string, number>;
+  group: GroupPlace | null;
+  channel: ChannelPlace | null;
+  trial: Trial | null;
+}
+
+/** The address part for the choices, such as `#layer=mixed4d&at=4,1&class=208&versus=281&groups=mixed4d:6`. */
+export function writeHash(said: Said): string {
+  const parts: string[] = [];
+  const put = (name: string, ...words: (string | number)[]): void => {
+    parts.push(`${name}=${words.map(encodeURIComponent).join(":")}`);
+  };
+  if (said.layer) put("layer", said.layer);
+  if (said.at) parts.push(`at=${said.at.row},${said.at.column}`);
+  if (said.classIndex !== null) put("class", said.classIndex);
+  if (said.versus !== null) put("versus", said.versus);
+  for (const [layer, count] of Object.entries(said.groups)) put("groups", layer, count);
+  if (said.group) put("group", said.group.layer, said.group.groups, said.group.group);
+  if (said.channel) put("channel", said.channel.layer, said.channel.channel);
+  const { trial } = said;
+  if (trial) put("trial", trial.layer, trial.unit, trial.groups, trial.part, trial.factor);
+  return `#${parts.join("&")}`;
+}
+
+/** The choices that an address spells; null and empty for those that it does not. Nothing is checked against data. */
+export function readHash(hash: string): Said {
+  const words = new URLSearchParams(hash.replace(/^#/, ""));
+  const at = /^(\d{1,5}),(\d{1,5})$/.exec(words.get("at") ?? "");
+  const versus = words.get("versus");
+  // A layer's name may hold colons: the numbers are counted from the end.
+  const groups = words.getAll("groups").flatMap((text) => {
+    const found = /^(.+):(\d{1,4})$/.exec(text);
+    return found ? [[found[1]!, Number(found[2])] as const] : [];
+  });
+  const group = /^(.+):(\d{1,4}):(\d{1,4})$/.exec(words.get("group") ?? "");
+  const channel = /^(.+):(\d{1,6})$/.exec(words.get("channel") ?? "");
+  const trial = /^(.+):(channel|group|position|square):(\d{1,4}):(\d{1,6}):(\d{1,6}(?:\.\d{1,9})?)$/.exec(
+    words.get("trial") ?? "",
+  );
+  return {
+    layer: words.get("layer") ?? "",
+    at: at ? { row: Number(at[1]), column: Number(at[2]) } : null,
+    classIndex: whole(words.get("class")),
+    versus: versus === "none" ? "none" : whole(versus),
+    groups: Object.fromEntries(groups),
+    group: group ? { layer: group[1]!, groups: Number(group[2]), group: Number(group[3]) } : null,
+    channel: channel ? { layer: channel[1]!, channel: Number(channel[2]) } : null,
+    trial: trial
+      ? {
+          layer: trial[1]!,
+          unit: trial[2] as Trial["unit"],
+          groups: Number(trial[3]),
+          part: Number(trial[4]),
+          factor: Number(trial[5]),
+        }
+      : null,
+  };
+}
+
+function whole(text: string | null): number | null {
+  return text !== null && /^\d{1,9}$/.test(text) ? Number(text) : null;
+}
