@@ -31,7 +31,14 @@ from .features import (
     render_style as render_style,
     transforms as transforms,
 )
-from .models import Layer as Layer, Model as Model, known_models as known_models, load as load, wrap as wrap
+from .models import (
+    Layer as Layer,
+    Model as Model,
+    example_photos as example_photos,
+    known_models as known_models,
+    load as load,
+    wrap as wrap,
+)
 from .pictures import load_image as load_image
 from .record import Activations as Activations, record as record
 from .store import RenderCache as RenderCache

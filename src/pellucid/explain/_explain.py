@@ -19,7 +19,7 @@ from ..features import Rendering
 from ..models import Layer, Model
 from ..pictures import opaque, open_picture, to_array, to_picture
 from ..record import Activations, record
-from ..store import RenderCache
+from ..store import SHIPPED, RenderCache
 from ..targets import LOGITS
 from ..trust import Evidence, compare_with_removals, measure_removals
 from ._icons import ICON_SIZE, ICON_STEPS, channel_icon, render_icons
@@ -156,7 +156,7 @@ def explain(
     icon_size: int = ICON_SIZE,
     icon_steps: int = ICON_STEPS,
     seed: int = 0,
-    cache: RenderCache | None = None,
+    cache: RenderCache | None = SHIPPED,
     progress: Progress = silent,
 ) -> Explanation:
     """What a model sees in an image, and which places argue for which class.
@@ -168,7 +168,8 @@ def explain(
         classes: numbers or labels to explain; by default the five most probable.
         icon_size, icon_steps: of the rendered channels, px and optimizer steps.
         seed: of the renderings.
-        cache: where rendered icons are kept.
+        cache: where icons are looked for, and kept once rendered. By default those that come with the package are taken
+            and none are kept; `RenderCache()` keeps them too, `None` renders every one anew.
         progress: receives events.
 
     Raises:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ..events import Progress, silent
 from ..features import Rendering, render
 from ..models import Model
-from ..store import RenderCache
+from ..store import SHIPPED, RenderCache
 from ..targets import Neuron, Target
 
 # What reads at 60 px for the least work: docs/design/icons.md.
@@ -25,10 +25,10 @@ def render_icons(
     size: int = ICON_SIZE,
     steps: int = ICON_STEPS,
     seed: int = 0,
-    cache: RenderCache | None = None,
+    cache: RenderCache | None = SHIPPED,
     progress: Progress = silent,
 ) -> Rendering:
-    """An icon with opacity for each target; what is missing in the cache is rendered.
+    """An icon with opacity for each target: from the cache, by default what ships with the package, or rendered.
 
     Raises:
         KeyboardInterrupt: the work was ended early: icons that are half done explain nothing. Finished ones are kept.

@@ -3,7 +3,7 @@
 import dataclasses
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -79,7 +79,8 @@ def render(
         precision: of the network's arithmetic. `auto` takes bfloat16 where the processor computes in it (CUDA, AMX,
             AVX512-BF16) and the network can be rewritten, float32 elsewhere.
         batch_size: images at a time; by default what suits the machine. Halved when memory runs out.
-        cache: where to look for and keep finished images; they are then rounded to 1/255.
+        cache: where to look for and keep finished images; they are then rounded to 1/255. `RenderCache()` also finds
+            those that come with the package; of these only the last value of the objective is known.
         progress: receives an event for each step.
 
     Raises:
@@ -123,10 +124,11 @@ def render(
     done: dict[int, tuple[np.ndarray, np.ndarray, dict[int, np.ndarray]]] = {}
     if cache is not None and not settings.snapshots and first is None:
         for index, recipe in enumerate(recipes):
-            entries = [cache.read(one) for one in recipe]
+            entries = [_recalled(cache, one, precision) for one in recipe]
             if all(entry is not None for entry in entries):
                 images, curves = zip(*[entry for entry in entries if entry is not None], strict=True)
-                done[index] = (np.stack(images), np.array(curves, np.float32), {})
+                whole = [_whole_curve(curve, settings.steps) for curve in curves]
+                done[index] = (np.stack(images), np.stack(whole), {})
 
     def keep(indices: Sequence[int], result: Result) -> None:
         for place, index in enumerate(indices):
@@ -297,6 +299,27 @@ def _recipe(model: Model, job: Job, settings: Settings, copy: int) -> dict[str, 
         "copy": copy,
         "settings": describe(settings),
     }
+
+
+def as_asked(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe before `precision="auto"` was resolved.
+
+    Packs are keyed by it: which arithmetic a machine is fast in must not decide whether it finds a picture that was
+    made elsewhere, and who leaves the precision open takes either.
+    """
+    return {**recipe, "settings": {**recipe["settings"], "precision": "auto"}}
+
+
+def _recalled(
+    cache: RenderCache, recipe: Mapping[str, Any], precision: Precision
+) -> tuple[np.ndarray, list[float]] | None:
+    entry = cache.read(recipe)
+    return cache.read(as_asked(recipe)) if entry is None and precision == "auto" else entry
+
+
+def _whole_curve(curve: Sequence[float], steps: int) -> np.ndarray:
+    """The objective at each step; NaN where it was not kept."""
+    return np.pad(np.asarray(curve, np.float32), (max(0, steps - len(curve)), 0), constant_values=np.nan)
 
 
 def describe(settings: Settings) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class Rendering:
 
     Args:
         images: float32 [n, height, width, channels], sRGB in [0, 1]; a fourth channel is opacity.
-        objective: float32 [n, steps]: what each image was worth after each step.
+        objective: float32 [n, steps]: what each image was worth after each step; NaN where only the end was kept.
         targets: n texts, one for each image.
         snapshots: for each step that was asked for, the images after it, as `images`.
         provenance: model and weights digest, objectives, every setting, seed, versions, seconds.
@@ -112,7 +112,10 @@ class Rendering:
                 {"target": target, "file": file} for target, file in zip(self.targets, self.files(), strict=True)
             ],
             "snapshots": sorted(self.snapshots),
-            "objective": np.round(self.objective.astype(float), 5).tolist(),
+            "objective": [
+                [None if np.isnan(value) else round(value, 5) for value in curve]
+                for curve in self.objective.astype(float).tolist()
+            ],
             "provenance": dict(self.provenance),
         }
         write_file(folder / "render.json", json.dumps(document, indent=1).encode())

@@ -1,5 +1,10 @@
 """Models: a module with its layers, preprocessing and labels."""
 
+from ._embedded import (
+    ChannelStatistics as ChannelStatistics,
+    example_photos as example_photos,
+    load_channel_statistics as load_channel_statistics,
+)
 from ._inception_v1 import InceptionV1 as InceptionV1
 from ._layers import Layer as Layer
 from ._load import Known as Known, known_models as known_models, load as load

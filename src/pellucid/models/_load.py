@@ -13,6 +13,7 @@ import torch
 
 from ..errors import MissingExtraError, ModelError, TargetError, WeightsError, missing_extra
 from ..events import Progress, silent
+from ._embedded import NAME, WEIGHTS, embedded_folder, load_embedded
 from ._inception_v1 import InceptionV1, tensor_names
 from ._model import Model, wrap
 from ._weights import WeightsSource, file_digest, find_weights, offline, read_tensors, search_places
@@ -44,7 +45,7 @@ class Known:
 
 
 def load(
-    name: str,
+    name: str = NAME,
     *,
     weights: str | os.PathLike[str] | None = None,
     download: bool = True,
@@ -54,10 +55,10 @@ def load(
     """The network of that name, ready to be looked into.
 
     Args:
-        name: `inception_v1`, `timm:NAME` or `torchvision:NAME`.
-        weights: a file or folder; by default looked for in `PELLUCID_DATA`, then in the user's cache, then
-            downloaded. For `timm:` and `torchvision:` a `.safetensors` or `.pth` state dict; by default what the
-            library downloads.
+        name: `tiny_inception`, which is inside the package; `inception_v1`, `timm:NAME` or `torchvision:NAME`.
+        weights: a file or folder. By default those of `tiny_inception` are at hand; those of `inception_v1` are looked
+            for in `PELLUCID_DATA`, then in the user's cache, then downloaded. For `timm:` and `torchvision:` a
+            `.safetensors` or `.pth` state dict; by default what the library downloads.
         download: whether weights may be fetched where none are found; where PELLUCID_OFFLINE is set they never are.
         progress: receives an event for each piece that is fetched.
         options: passed on to `timm.create_model` or to torchvision's builder; `pretrained=False` gives random weights.
@@ -68,16 +69,19 @@ def load(
         MissingExtraError: the library that has it is not installed.
 
     Example:
-        >>> model = pellucid.load("inception_v1")                      # doctest: +SKIP
-        >>> model.layers["mixed4d"].channels                           # doctest: +SKIP
+        >>> pellucid.load().layers["mixed4d"].channels
+        288
+        >>> pellucid.load("inception_v1").layers["mixed4d"].channels   # doctest: +SKIP
         528
     """
     library, _, rest = name.partition(":")
     if rest and library in _ADAPTERS:
         return _ADAPTERS[library](rest, weights, download, options)
+    if name in (NAME, "inception_v1") and options:
+        raise TypeError(f"load({name!r}) takes no option {sorted(options)[0]!r}.")
+    if name == NAME:
+        return load_embedded(weights)
     if name == "inception_v1":
-        if options:
-            raise TypeError(f"load('inception_v1') takes no option {sorted(options)[0]!r}.")
         return _load_inception_v1(weights, download, progress)
     names = [known.name for known in known_models()]
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
@@ -90,13 +94,14 @@ def known_models() -> list[Known]:
 
     Example:
         >>> [known.name for known in known_models()]
-        ['inception_v1', 'timm:NAME', 'torchvision:NAME']
+        ['tiny_inception', 'inception_v1', 'timm:NAME', 'torchvision:NAME']
     """
     try:
         where = str(find_weights(_INCEPTION_V1, download=False))
     except WeightsError:
         where = f"not here; downloaded on first use from {_INCEPTION_V1.url}"
     return [
+        Known(NAME, "a small GoogLeNet of our own, 100 classes, inside the package", str(embedded_folder() / WEIGHTS)),
         Known("inception_v1", "GoogLeNet as released in 2015, 1008 classes, the articles' network", where),
         Known("timm:NAME", "any of timm's models: timm:resnet50, timm:vit_base_patch16_224 …", _installed("timm")),
         Known(
