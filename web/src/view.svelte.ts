@@ -84,6 +84,12 @@ export class View {
     this.#versus = index === this.#versus ? null : index;
   }
 
+  /** Turn the comparison round. */
+  swap(): void {
+    if (this.versus === null) return;
+    [this.classIndex, this.#versus] = [this.versus, this.classIndex];
+  }
+
   /** The groups that a layer is divided in now: the reader's number, else the panel's usual one. */
   groupsOf(layer: string): number {
     return this.groups[layer] ?? this.#body.groups.find((panel) => panel.layer === layer)?.usual ?? 0;
