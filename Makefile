@@ -1,5 +1,5 @@
 # make setup   a virtual environment with the pinned versions
-# make demo    explain a photo and say where the page is
+# make demo    explain a photo with the embedded network and say where the page is
 # make test    every check
 # make pages   rebuild the web pages
 

@@ -34,6 +34,8 @@ from .data import Photos, read_classes, read_photos
 
 OUT = Path(__file__).parent / "out"
 _MOST_BYTES = 9_000_000
+# What the cards may take of it.
+_CARDS = 10_000
 _STATISTICS_PHOTOS = 2_000
 # Every so manieth photo of the validation set makes the subset that a test classifies again.
 _SUBSET = 10
@@ -79,12 +81,7 @@ def export(candidate: Path, *, folder: Path, work: Path, quality: int, steps: in
     statistics = channel_statistics(model, Photos(train.images[chosen], train.classes[chosen]))
     write_file(folder / STATISTICS, save(statistics))
     sheets = {layer: _icons(model, layer, steps, channels, work) for layer in MAIN_LAYERS}
-    while write_pack(folder / "icons", sheets, quality=quality) > _MOST_BYTES - _size(folder, "*") - _size(
-        folder, "photos/*"
-    ):
-        quality -= 5
-        if quality < 50:
-            raise SystemExit(f"the package's data is more than {_MOST_BYTES / 1e6:g} MB with icons of quality 50.")
+    quality = _pack(sheets, folder, quality)
     count = sum(map(len, sheets.values()))
     card["icons"] = {"count": count, "size": ICON_SIZE, "steps": steps, "quality": quality}
     report = candidate.with_name(f"{card['candidate']}.json")
@@ -162,6 +159,16 @@ def _icons(model: Model, layer: str, steps: int, channels: int | None, work: Pat
     fresh = len(targets) - rendered.provenance["from_cache"]
     print(f"{layer}: {len(targets)} icons, {fresh} of them rendered in {time.perf_counter() - began:.0f} s", flush=True)
     return noting.found
+
+
+def _pack(sheets: Mapping[str, Sequence[Packed]], folder: Path, quality: int) -> int:
+    """The quality at which the icons fit beside everything else, and were written."""
+    left = _MOST_BYTES - _CARDS - _size(folder, "*.tsv") - _size(folder, "*.safetensors") - _size(folder, "photos/*")
+    while write_pack(folder / "icons", sheets, quality=quality) > left:
+        quality -= 5
+        if quality < 50:
+            raise SystemExit(f"the package's data is more than {_MOST_BYTES / 1e6:g} MB with icons of quality 50.")
+    return quality
 
 
 def _trained(candidate: Path) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from .. import __version__
 from ..errors import PellucidError
 from ._progress import bars
 
-_MODEL = click.option("--model", "name", default="inception_v1", show_default=True, help="See `pellucid models`.")
+_MODEL = click.option("--model", "name", default="tiny_inception", show_default=True, help="See `pellucid models`.")
 _WEIGHTS = click.option("--weights", type=click.Path(), help="File or folder of weights, instead of looking for them.")
 _SEED = click.option("--seed", default=0, show_default=True, help="Of all randomness.")
 _QUIET = click.option("--quiet", is_flag=True, help="No progress bars.")
@@ -172,7 +172,7 @@ def render(
 
 
 @cli.command()
-@click.argument("photo", type=click.Path())
+@click.argument("photo", type=click.Path(), required=False)
 @_MODEL
 @_WEIGHTS
 @click.option("--layer", "layer_names", multiple=True, help="Layer to show; may be given several times.")
@@ -187,7 +187,7 @@ def render(
 @_NO_CACHE
 @_QUIET
 def explain(
-    photo: str,
+    photo: str | None,
     name: str,
     weights: str | None,
     layer_names: tuple[str, ...],
@@ -200,11 +200,13 @@ def explain(
     no_cache: bool,
     quiet: bool,
 ) -> None:
-    """Explain what a network sees in PHOTO and why it decides, in one page."""
+    """Explain what a network sees in PHOTO and why it decides, in one page; without PHOTO, in one of a cat."""
     from ..explain import explain as explain_photo
+    from ..models import example_photos
     from ..pictures import open_picture
     from ..store import RenderCache, write_file
 
+    photo = photo or str(example_photos()["chelsea"])
     open_picture(photo)  # an unreadable photo is said at once, not after the weights have been loaded
     settings: dict[str, Any] = {"icon_size": icon_size, "icon_steps": icon_steps}
     with bars(quiet) as progress:
