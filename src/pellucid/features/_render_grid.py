@@ -25,8 +25,8 @@ from ._render import Precision, _out_of_memory, _precision
 from .images import Fourier, Laplacian, to_colours
 
 # What was compared for these, with pictures: docs/design/grids.md.
-_MOST_STEPS = 96
-_LEARNING_RATE = 0.1
+_MOST_STEPS = 64
+_TRAVEL, _FASTEST = 0.4, 0.12
 _BETAS = (0.0, 0.9)
 _ANNEALED = 0.3
 _COSINE_POWER = 4.0
@@ -71,7 +71,7 @@ def render_grid(
         source: an image [channels, height, width], sRGB in [0, 1], or its activations from `record`.
         layer: a layer with positions.
         side: of a cell, px; by default about 672 px for the whole grid, and an odd number of the layer's strides.
-        steps: of the optimizer; by default at most 96, as many as fit into `budget_seconds`.
+        steps: of the optimizer; by default at most 64, as many as fit into `budget_seconds`.
         budget_seconds: how long it may take; without effect where `steps` is given, whose results are the same at each
             run on one machine.
         seed: of all randomness.
@@ -241,14 +241,13 @@ def _optimize(
     vectors = F.normalize(torch.from_numpy(values).flatten(0, 1), dim=1).to(model.device)
     generator = torch.Generator().manual_seed(settings.seed)
     parameters = [part.to(model.device).requires_grad_() for part in canvas.start(generator)]
-    optimizer = torch.optim.Adam(parameters, lr=_LEARNING_RATE, betas=_BETAS)
+    optimizer = torch.optim.Adam(parameters, lr=_FASTEST, betas=_BETAS)
     curve: list[float] = []
     total, first = settings.steps or _MOST_STEPS, 0.0
     interrupted = False
     try:
         while len(curve) < total:
-            left = (total - len(curve)) / total / _ANNEALED
-            optimizer.param_groups[0]["lr"] = _LEARNING_RATE * (0.5 - 0.5 * math.cos(math.pi * min(1.0, left)))
+            optimizer.param_groups[0]["lr"] = _rate(len(curve), total)
             seen = canvas.cut(canvas.decode(parameters), window, generator)
             gradient, worth = _gradient(network, seen, vectors, len(curve) < _REDIRECTED_STEPS)
             for parameter, part in zip(parameters, torch.autograd.grad(seen, parameters, -gradient), strict=True):
@@ -276,6 +275,12 @@ def _optimize(
     with torch.no_grad():
         picture = canvas.decode(parameters)[0].permute(1, 2, 0).float().cpu().numpy()
     return np.ascontiguousarray(picture), curve, interrupted
+
+
+def _rate(step: int, total: int) -> float:
+    """The learning rate: larger in short runs, so that they reach full contrast, and falling over the last steps."""
+    left = (total - step) / total / _ANNEALED
+    return min(_FASTEST, _TRAVEL / math.sqrt(total)) * (0.5 - 0.5 * math.cos(math.pi * min(1.0, left)))
 
 
 def _gradient(
