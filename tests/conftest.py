@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+import pellucid
+
 
 def _let_torchvision_import() -> None:
     """Declare the two operators that torchvision's compiled part would have, where that part does not load."""
@@ -34,3 +36,9 @@ def data() -> Path:
         if (Path(place) / "models").is_dir():
             return Path(place).resolve()
     pytest.skip("needs real weights and photos: set PELLUCID_DATA to a folder with models/ and images/")
+
+
+@pytest.fixture(scope="session")
+def embedded_model() -> pellucid.Model:
+    """The network inside the package, shared by all tests: trained, small, and to be left as it is."""
+    return pellucid.load()

@@ -1,5 +1,6 @@
 """The command line on a small network: what it prints, what it writes, and one sentence where something is wrong."""
 
+import inspect
 import json
 import os
 import signal
@@ -86,10 +87,11 @@ def assert_one_sentence(result: tuple[int, str, str], *words: str) -> None:
 def test_models(run):
     code, output, _ = run("models")
     assert code == 0
-    assert [line.split()[0] for line in output.splitlines() if line][:2] == ["name", "inception_v1"]
+    assert [line.split()[0] for line in output.splitlines() if line][:2] == ["name", "tiny_inception"]
     listed = json.loads(run("models", "--json")[1])
-    assert [entry["name"] for entry in listed] == ["inception_v1", "timm:NAME", "torchvision:NAME"]
-    assert "not here" in listed[0]["where"]
+    assert [entry["name"] for entry in listed] == ["tiny_inception", "inception_v1", "timm:NAME", "torchvision:NAME"]
+    assert Path(listed[0]["where"]).is_file()
+    assert "not here" in listed[1]["where"]
 
 
 def test_layers(run, monkeypatch):
@@ -174,6 +176,41 @@ def test_explain(run, network, photo, tmp_path):
     assert (tmp_path / "report.html").read_text(encoding="utf-8").lower().startswith("<!doctype html>")
 
 
+def test_explain_takes_the_photo_that_comes_with_the_package(run, network, tmp_path):
+    code, output, errors = run("explain", "--icon-size", 16, "--icon-steps", 2, "--json", "numbers.json", "--no-cache")
+    assert (code, errors) == (0, "")
+    assert output.splitlines()[-1] == "report.html"
+    assert json.loads((tmp_path / "numbers.json").read_text())["title"] == "chelsea"
+
+
+def test_the_embedded_network_is_the_default(run, tmp_path):
+    listed = {entry["name"]: entry for entry in json.loads(run("layers", "--json")[1])}
+    assert listed["mixed4d"]["channels"] == 288
+    assert run("render", "mixed4d:7", "logits:espresso", "--steps", 1, "--size", 32, "--out", "made")[0] == 0
+    assert load_rendering(tmp_path / "made").provenance["model"] == "tiny_inception"
+    assert_one_sentence(run("render", "mixed4d:288", "--steps", 1), "no channel 288 in mixed4d of tiny_inception")
+    for command in (pellucid.cli.layers, pellucid.cli.render, pellucid.cli.explain, pellucid.cli.dream):
+        (option,) = [option for option in command.params if "--model" in option.opts]
+        assert option.default == inspect.signature(pellucid.load).parameters["name"].default
+
+
+def test_icons_that_come_with_the_package_are_used_unless_told_otherwise(run, monkeypatch):
+    """What explain is given to look for icons in."""
+    given = {}
+
+    def explain(model, photo, **settings):
+        given.update(settings, photo=photo)
+        raise pellucid.InputError("enough.")
+
+    monkeypatch.setattr(sys.modules["pellucid.explain"], "explain", explain)
+    assert_one_sentence(run("explain"), "enough")
+    assert given["cache"].keep
+    assert given["cache"].packs
+    assert Path(given["photo"]).name == "chelsea.jpg"
+    assert_one_sentence(run("explain", "--no-cache"), "enough")
+    assert given["cache"] is None
+
+
 def test_dream(run, network, photo, tmp_path):
     code, output, _ = run("dream", photo, "--layer", "1", "--octaves", 2, "--steps", 1, "--out", "deep/dream.png")
     assert code == 0
@@ -212,6 +249,7 @@ def test_what_is_wrong_is_one_sentence(run, network, photo, tmp_path):
 
 def test_missing_models_and_weights_are_one_sentence(run):
     assert_one_sentence(run("layers", "--model", "inception_v2"), "did you mean 'inception_v1'")
+    assert_one_sentence(run("layers", "--model", "tiny"), "did you mean 'tiny_inception'")
     assert_one_sentence(run("layers", "--model", "inception_v1"), "PELLUCID_DATA")
     assert_one_sentence(run("render", "mixed4a:1", "--weights", "nowhere.safetensors"), "nowhere.safetensors")
 

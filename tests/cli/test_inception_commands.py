@@ -35,6 +35,7 @@ def run(data: Path, tmp_path: Path):
 
     def call(*arguments: object) -> str:
         command = [sys.executable, "-c", "from pellucid.cli import main; main()", *map(str, arguments)]
+        command += ["--model", "inception_v1"]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         assert "Warning" not in done.stderr

@@ -97,10 +97,10 @@ def test_weights_are_found_in_the_data_folder(weights, monkeypatch):
         pellucid.load("inception_v1")
     with pytest.raises(WeightsError, match="download=False forbids"):
         pellucid.load("inception_v1", download=False)
-    assert "not here; downloaded on first use" in pellucid.known_models()[0].where
+    assert "not here; downloaded on first use" in pellucid.known_models()[1].where
     monkeypatch.setenv("PELLUCID_DATA", str(weights / "half"))
     assert pellucid.load("inception_v1").label(3) == "class number 3"
-    assert pellucid.known_models()[0].where == str(weights / "half/models/inception_v1_2015.safetensors")
+    assert pellucid.known_models()[1].where == str(weights / "half/models/inception_v1_2015.safetensors")
 
 
 def test_networks_without_labels(weights, tmp_path):

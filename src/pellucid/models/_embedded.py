@@ -1,7 +1,6 @@
 """The network inside the package, with its labels, what its channels do on natural photos, and photos to try it on."""
 
 import csv
-import importlib.resources
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -44,7 +43,7 @@ class ChannelStatistics:
 
 def embedded_folder() -> Path:
     """Where the package keeps its network."""
-    return Path(str(importlib.resources.files("pellucid") / "embedded"))
+    return Path(__file__).parents[1] / "embedded"
 
 
 def load_embedded(weights: str | os.PathLike[str] | None = None) -> Model:

@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import importlib.resources
 import json
 import math
 import os
@@ -178,4 +177,4 @@ def write_pack(folder: Path, sheets: Mapping[str, Sequence[Packed]], *, quality:
 @functools.cache
 def shipped_packs() -> tuple[RenderPack, ...]:
     """The packs that come with the package; what they decode is shared by everything in the process."""
-    return (RenderPack(Path(str(importlib.resources.files("pellucid") / "embedded" / "icons"))),)
+    return (RenderPack(Path(__file__).parents[1] / "embedded" / "icons"),)
