@@ -89,7 +89,7 @@ def test_keys(opened) -> None:
     picker.press("End")
     picker.press("PageDown")
     hash_becomes(page, "#layer=mixed4d&at=13,13&class=425")
-    spoken = page.locator("[aria-live=polite]").text_content()
+    spoken = dictionary(page).locator("[aria-live=polite]").text_content()
     assert spoken.startswith("Row 13, column 13: channel ")
     style = picker.evaluate("element => getComputedStyle(element).outlineStyle")
     assert style == "solid"
@@ -98,7 +98,8 @@ def test_keys(opened) -> None:
 def test_everything_can_be_reached_by_tab(opened) -> None:
     page = opened("#layer=mixed4d")
     reached = set()
-    for _ in range(40):
+    page.get_by_text("Channel attribution").wait_for()
+    for _ in range(120):
         page.keyboard.press("Tab")
         reached.add(
             page.evaluate(
@@ -106,7 +107,7 @@ def test_everything_can_be_reached_by_tab(opened) -> None:
             )
         )
     told = " | ".join(reached)
-    for name in ("Copy link", "Use the dark page", "class", "dictionary-layer", "spatial-layer", "Save PNG of What"):
+    for name in ("Copy link", "Use the dark page", "class", "dictionary-layer", "spatial-layer", "Save PNG of What", "channels-layer", "Zoom in"):
         assert name in told
     assert "Where these numbers come from" in told
 
@@ -267,7 +268,8 @@ def test_provenance(opened) -> None:
 
 def test_panels_that_were_not_computed(opened, tmp_path: Path) -> None:
     whole = make_bundle()
-    body = msgspec.structs.replace(whole.manifest.body, dictionaries=[], spatial=[], evidence=[])
+    lists = {name: [] for name, value in msgspec.structs.asdict(whole.manifest.body).items() if isinstance(value, list)}
+    body = msgspec.structs.replace(whole.manifest.body, **{**lists, "classes": whole.manifest.body.classes})
     files = {"photo.webp": whole.files["photo.webp"]}
     bare = Bundle(msgspec.structs.replace(whole.manifest, body=body), files)
     page = opened(path=export_html(bare, tmp_path / "page.html"))

@@ -58,7 +58,7 @@ def _with(change: Callable[[dict], None]) -> Callable[[str], str]:
         (lambda text: "", "holds no data"),
         (lambda text: text[: len(text) // 2], "damaged or cut short"),
         (lambda text: "[]", "damaged"),
-        (_with(lambda data: data["manifest"].update(schema=2)), "reads schema 1 and its data is of 2"),
+        (_with(lambda data: data["manifest"].update(schema=3)), "reads schema 2 and its data is of 3"),
         (_with(lambda data: data["manifest"].update(kind="atlas")), "“atlas”"),
         (_with(lambda data: data["images"].pop("photo.webp")), "A picture is missing"),
         (_with(lambda data: data["manifest"]["body"].pop("classes")), "a part of it is missing"),
@@ -67,7 +67,7 @@ def _with(change: Callable[[dict], None]) -> Callable[[str], str]:
             "a part of it is missing",
         ),
         (_with(lambda data: data["manifest"]["body"]["classes"][0].pop("probability")), "damaged"),
-        (_with(lambda data: data["manifest"]["body"]["dictionaries"][1]["icons"].pop("channels")), "damaged"),
+        (_with(lambda data: data["manifest"]["body"]["layers"][1]["icons"].pop("channels")), "damaged"),
         (_with(lambda data: data["manifest"]["body"].update(classes=[])), "damaged"),
         (
             _with(lambda data: data["images"].update({"photo.webp": "data:image/webp;base64,!"})),
