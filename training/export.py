@@ -6,6 +6,7 @@ interrupted and goes on, and come from there as long as the weights and the reci
 """
 
 import argparse
+import copy
 import csv
 import io
 import json
@@ -194,11 +195,13 @@ def _views(photos: Photos, size: int, batch: int = 100) -> Iterator[Tensor]:
         pictures = [Image.fromarray(np.asarray(image)) for image in photos.images[start : start + batch]]
         pictures = [picture.resize((size, size), Image.Resampling.LANCZOS) for picture in pictures]
         array = np.stack([np.asarray(picture, np.float32) / 255 for picture in pictures])
-        yield torch.from_numpy(array).permute(0, 3, 1, 2).contiguous()
+        yield torch.from_numpy(array).permute(0, 3, 1, 2)
 
 
+@torch.no_grad()
 def _accuracy(model: Model, photos: Photos, size: int) -> float:
-    answers = [record(model, images, LOGITS)[LOGITS].values.argmax(1) for images in _views(photos, size)]
+    network = copy.deepcopy(model.module).to(memory_format=torch.channels_last)  # half the time
+    answers = [network(model.preprocess(images)).argmax(1).numpy() for images in _views(photos, size)]
     return float(np.mean(np.concatenate(answers) == photos.classes))
 
 
