@@ -19,7 +19,18 @@ from torch import Tensor
 
 from ..errors import InputError, TargetError
 from ..models import Model
-from ..targets import Channel, Direction, Logit, Neuron, Target, parse_target, target_from_json, target_to_json
+from ..targets import (
+    Channel,
+    Direction,
+    Group,
+    Logit,
+    Neuron,
+    Position,
+    Target,
+    parse_target,
+    target_from_json,
+    target_to_json,
+)
 
 Needs = dict[str, frozenset[int] | None]
 """For each layer that is read, the channels, or `None` for all of them."""
@@ -191,9 +202,23 @@ class Revealed(Objective):
 
 @dataclass(frozen=True)
 class Activation(Objective):
-    """How strongly a target fires: a channel's mean, a neuron, a class logit, the projection on a direction."""
+    """How strongly a target fires: a channel's mean, a neuron, a class logit, the projection on a direction.
 
-    target: Target
+    Raises:
+        TargetError: the target is a position, which names no one thing to render.
+    """
+
+    target: Channel | Neuron | Logit | Direction
+
+    def __post_init__(self) -> None:
+        target: Target = self.target
+        if isinstance(target, Position):
+            raise TargetError(
+                f"{target} cannot be rendered, because it points at no direction; give its activation vector as "
+                f"direction({target.layer!r}, vector)."
+            )
+        if isinstance(target, Group):
+            object.__setattr__(self, "target", target.direction)
 
     def needs(self) -> Needs:
         match self.target:
@@ -222,7 +247,7 @@ class Activation(Objective):
                 return cosine_weighted(grid, torch.tensor(vector, device=grid.device), power).mean((1, 2))
 
     def checked(self, model: Model) -> Objective:
-        return Activation(model.check(self.target))
+        return Activation(model.check(self.target))  # type: ignore[arg-type]  # the kind stays
 
     def __repr__(self) -> str:
         match self.target:
@@ -494,7 +519,7 @@ def as_objective(value: "Objective | Target | str | float") -> Objective:
     """The objective of a target, of its text form (a leading `-` for its opposite), or of a number.
 
     Raises:
-        TargetError: the text names no target.
+        TargetError: the text names no target, or one that cannot be rendered.
 
     Example:
         >>> as_objective("-mixed4d:426")
@@ -504,10 +529,10 @@ def as_objective(value: "Objective | Target | str | float") -> Objective:
         return value
     if isinstance(value, str):
         text = value.strip()
-        return -as_objective(text[1:]) if text.startswith("-") else Activation(parse_target(text))
+        return -as_objective(text[1:]) if text.startswith("-") else as_objective(parse_target(text))
     if isinstance(value, int | float):
         return Constant(float(value))
-    return Activation(value)
+    return Activation(value)  # type: ignore[arg-type]  # a group becomes its direction, a position is refused
 
 
 def to_json(objective: Objective) -> dict[str, Any]:

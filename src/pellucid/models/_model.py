@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError, ModelError, TargetError
-from ..targets import LOGITS, Direction, Logit, Neuron, Target
+from ..targets import LOGITS, Direction, Group, Logit, Neuron, Position, Target
 from ._layers import Layer, discover_layers
 
 Output = int | str | Callable[[Any], Tensor] | None
@@ -194,20 +194,21 @@ class Model:
         if isinstance(target, Logit):
             return Logit(self.class_index(target.label))
         layer = self.layer(target.layer)
-        if isinstance(target, Direction):
+        row, column = None, None
+        if isinstance(target, Direction | Group):
             if len(target.vector) != layer.channels:
                 raise TargetError(
-                    f"a direction of {len(target.vector)} numbers does not fit {layer.name}, "
+                    f"a {type(target).__name__.lower()} of {len(target.vector)} numbers does not fit {layer.name}, "
                     f"which has {layer.channels} channels."
                 )
-            row, column = target.row, target.column
-        else:
+        elif not isinstance(target, Position):
             if not 0 <= target.index < layer.channels:
                 raise TargetError(
                     f"no channel {target.index} in {layer.name} of {self.name}: it has {layer.channels}, "
                     f"numbered 0 to {layer.channels - 1}."
                 )
-            row, column = (target.row, target.column) if isinstance(target, Neuron) else (None, None)
+        if isinstance(target, Neuron | Direction | Position):
+            row, column = target.row, target.column
         at_position = isinstance(target, Neuron) or row is not None
         if at_position and layer.kind == "vector":
             raise TargetError(f"{layer.name} is a vector and has no positions; drop the part after '@' in {target}.")
