@@ -107,7 +107,16 @@ def test_everything_can_be_reached_by_tab(opened) -> None:
             )
         )
     told = " | ".join(reached)
-    for name in ("Copy link", "Use the dark page", "class", "dictionary-layer", "spatial-layer", "Save PNG of What", "channels-layer", "Zoom in"):
+    for name in (
+        "Copy link",
+        "Use the dark page",
+        "class",
+        "dictionary-layer",
+        "spatial-layer",
+        "Save PNG of What",
+        "channels-layer",
+        "Zoom in",
+    ):
         assert name in told
     assert "Where these numbers come from" in told
 
