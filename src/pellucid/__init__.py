@@ -2,6 +2,7 @@
 
 __version__ = "0.1.0"
 
+from .attribution import Attribution as Attribution, attribute as attribute, attribute_many as attribute_many
 from .errors import (
     BundleError as BundleError,
     DownloadError as DownloadError,
@@ -45,7 +46,10 @@ from .store import RenderCache as RenderCache
 from .targets import (
     Channel as Channel,
     Direction as Direction,
+    Group as Group,
     Logit as Logit,
     Neuron as Neuron,
+    Position as Position,
     parse_target as parse_target,
 )
+from .trust import Effect as Effect, Region as Region, intervene as intervene, intervene_each as intervene_each

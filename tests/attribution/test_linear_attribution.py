@@ -8,7 +8,7 @@ from torch import nn
 
 import pellucid
 from pellucid.attribution import attribute_classes
-from pellucid.errors import ModelError, TargetError
+from pellucid.errors import TargetError
 
 
 class Network(nn.Module):
@@ -140,7 +140,7 @@ def test_errors(model):
         attribute_classes(model, IMAGE, "stem", [0, 5])
     with pytest.raises(TargetError, match="no class 'zebra'"):
         attribute_classes(model, IMAGE, "stem", ["zebra"])
-    with pytest.raises(ModelError, match="do not depend on aside"):
+    with pytest.raises(TargetError, match="does not depend on aside"):
         attribute_classes(model, IMAGE, "aside", [0])
     with pytest.raises(pellucid.InputError, match="images have shape"):
         attribute_classes(model, IMAGE[:1], "stem", [0])

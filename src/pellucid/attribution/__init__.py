@@ -1,3 +1,9 @@
-"""What a layer's units add to a decision."""
+"""What a layer's units add to a decision, or to a later layer."""
 
-from ._linear import Attribution as Attribution, attribute_classes as attribute_classes
+from ._attribute import (
+    attribute as attribute,
+    attribute_classes as attribute_classes,
+    attribute_many as attribute_many,
+)
+from ._attribution import Attribution as Attribution
+from ._strength import strength as strength

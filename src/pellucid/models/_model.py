@@ -201,12 +201,11 @@ class Model:
                     f"a {type(target).__name__.lower()} of {len(target.vector)} numbers does not fit {layer.name}, "
                     f"which has {layer.channels} channels."
                 )
-        elif not isinstance(target, Position):
-            if not 0 <= target.index < layer.channels:
-                raise TargetError(
-                    f"no channel {target.index} in {layer.name} of {self.name}: it has {layer.channels}, "
-                    f"numbered 0 to {layer.channels - 1}."
-                )
+        elif not isinstance(target, Position) and not 0 <= target.index < layer.channels:
+            raise TargetError(
+                f"no channel {target.index} in {layer.name} of {self.name}: it has {layer.channels}, "
+                f"numbered 0 to {layer.channels - 1}."
+            )
         if isinstance(target, Neuron | Direction | Position):
             row, column = target.row, target.column
         at_position = isinstance(target, Neuron) or row is not None

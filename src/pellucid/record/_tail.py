@@ -65,8 +65,10 @@ class Tail:
                 self._check_against_model()
             except Untraceable as error:
                 self.remark = str(error)
-        if self.remark is not None:
-            self._check_dependence()
+        with torch.enable_grad():
+            for name, grid in self(self.grid.detach().requires_grad_()).items():
+                if not grid.requires_grad:
+                    raise self._independent(name)
 
     def __repr__(self) -> str:
         way = "traced" if self.remark is None else "through hooks"
@@ -118,13 +120,6 @@ class Tail:
             same = found[name].shape == expected.shape
             if not same or not (found[name] - expected).abs().max() <= _TOLERANCE * scale:
                 raise Untraceable(f"{self.model.name} computes {name} otherwise when traced.")
-
-    def _check_dependence(self) -> None:
-        with torch.enable_grad():
-            grids = self._run_hooks(self.grid.detach().requires_grad_())
-        for name, grid in grids.items():
-            if not grid.requires_grad:
-                raise self._independent(name)
 
     def _independent(self, name: str) -> TargetError:
         return TargetError(
