@@ -135,6 +135,9 @@ def test_a_ribbon_is_as_wide_as_its_share(opened) -> None:
     widths = [float(path.get_attribute("stroke-width")) for path in region.locator(".ribbons path").all()]
     values = [label.split(", ")[1].replace("−", "-") for label in labels(region.locator(".side ul button"))]
     assert widths[0] == 16
+    region.locator(".side ul button").first.hover()
+    assert "faint" not in region.locator(".ribbons path").first.get_attribute("class")
+    assert region.locator(".ribbons path.faint").count() == len(widths) - 1
     assert widths[1] / widths[0] == pytest.approx(abs(float(values[1]) / float(values[0])), rel=0.05)
 
 

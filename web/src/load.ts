@@ -55,8 +55,11 @@ function checked(found: unknown): Data {
     if (typeof address !== "string") {
       throw new DataError(`A picture is missing in this page (${String(file)}): export it again.`);
     }
-    data.images[String(file)] = blobAddress(address);
+    // Unpacked when a panel first shows it, so that the page is there before ten megabytes are.
+    let made = "";
+    Object.defineProperty(data.images, String(file), { get: () => (made ||= blobAddress(address)) });
   }
+  void data.images[String(record(photo).file)];
   for (const entry of told.classes) {
     checkFields(entry, { index: "number", label: "string", logit: "number", probability: "number" });
   }
