@@ -1,6 +1,7 @@
 """What a layer's units add to a decision, or to a later layer."""
 
 from ._attribute import (
+    Method as Method,
     attribute as attribute,
     attribute_classes as attribute_classes,
     attribute_many as attribute_many,

@@ -78,7 +78,7 @@ def attribute_many(
     method: Method = "linear",
     steps: int = 50,
     tail: Tail | None = None,
-    batch_size: int = 32,
+    batch_size: int = 16,
     progress: Progress = silent,
 ) -> list[Attribution]:
     """The attribution of many targets to one layer; the network up to the layer runs once, the rest in batches.

@@ -58,8 +58,8 @@ def check_place(target: Target, grid: Tensor) -> Target:
 def strength(target: Target, grids: Mapping[str, Tensor]) -> Tensor:
     """How strong a target is for each of n grids: [n].
 
-    A logit; a channel's sum over positions; a neuron; h · v, summed over positions or at one; ‖h‖ at a position;
-    the projection on a group.
+    A logit; a channel's mean over positions; a neuron; h · v, averaged over positions or at one; ‖h‖ at a position;
+    the projection on a group. What can be rendered is measured as its objective measures it.
 
     Args:
         target: checked against the model.
@@ -71,7 +71,7 @@ def strength(target: Target, grids: Mapping[str, Tensor]) -> Tensor:
         case Logit(label):
             return grid[:, int(label), 0, 0]
         case Channel(_, index):
-            return grid[:, index].sum((1, 2))
+            return grid[:, index].mean((1, 2))
         case Neuron(_, index, row, column):
             return grid[:, index, middle[0] if row is None else row, middle[1] if column is None else column]
         case Position(_, row, column):
@@ -83,7 +83,7 @@ def strength(target: Target, grids: Mapping[str, Tensor]) -> Tensor:
             if power:
                 cosine = dot / (at.norm(dim=1) * weight.norm()).clamp(min=1e-12)
                 dot = dot * cosine.clamp(min=0.1) ** power
-            return dot.sum((1, 2))
+            return dot.mean((1, 2))
         case Group(_, vector, mask):
             weight = torch.tensor(vector).to(grid)
             where = torch.ones(grid.shape[2:]).to(grid) if mask is None else torch.tensor(mask).to(grid)
