@@ -63,7 +63,7 @@ def attribute(
     Example:
         >>> found = attribute(model, image, layer="3", target=2, versus=5)
         >>> found.positions().shape, found.positions().sum() == found.by_channel().sum()
-        ((26, 26), True)
+        ((28, 28), True)
     """
     aim = target if versus is None else (target, versus)
     return attribute_many(model, image, layer=layer, targets=[aim], method=method, steps=steps, tail=tail)[0]
