@@ -1,3 +1,12 @@
 """The building blocks put together for one image."""
 
-from ._explain import Explanation as Explanation, SemanticDictionary as SemanticDictionary, explain as explain
+from ._explain import explain as explain
+from ._explanation import Explanation as Explanation
+from ._parts import (
+    ChannelAttribution as ChannelAttribution,
+    ClassScore as ClassScore,
+    Experiments as Experiments,
+    GroupFlow as GroupFlow,
+    Icons as Icons,
+    SemanticDictionary as SemanticDictionary,
+)

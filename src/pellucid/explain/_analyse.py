@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -85,16 +86,14 @@ def analyse_layer(
     classes = [score.index for score in analysis.scores]
     began = time.perf_counter()
     tail = Tail(model, image, layer=name)
-    maps = attribute_many(
-        model, image, layer=name, targets=classes, method=method, tail=tail, progress=progress
-    )
+    maps = attribute_many(model, image, layer=name, targets=classes, method=method, tail=tail, progress=progress)
     analysis.attributions[name] = dict(zip(classes, maps, strict=True))
     values = analysis.recorded[name].values[0]
     analysis.top[name] = np.argsort(-values, axis=2, kind="stable")[:, :, :_TOP_CHANNELS]
     other: Method = "linear" if method == "integrated" else "integrated"
-    crossed = attribute_many(
-        model, image, layer=name, targets=classes[:1], method=other, steps=_PATH_STEPS, tail=tail
-    )[0]
+    crossed = attribute_many(model, image, layer=name, targets=classes[:1], method=other, steps=_PATH_STEPS, tail=tail)[
+        0
+    ]
     analysis.evidence.append(_path_evidence(name, analysis.scores[0], maps[0], crossed))
     _note(analysis, f"spatial:{name}", began)
 
@@ -123,9 +122,7 @@ def analyse_pair(
 
     began = time.perf_counter()
     places = [Position(upper, row, column) for row, column in np.ndindex(*above.shape[:2])]
-    found = attribute_many(
-        model, image, layer=lower, targets=places, method=method, tail=tail, progress=progress
-    )
+    found = attribute_many(model, image, layer=lower, targets=places, method=method, tail=tail, progress=progress)
     maps = np.stack([each.positions() for each in found])
     analysis.influences[lower, upper] = maps.reshape(*above.shape[:2], *below.shape[:2])
     del found
@@ -150,7 +147,7 @@ def _note(analysis: Analysis, panel: str, began: float) -> None:
 
 
 def _telling(by_channel: np.ndarray) -> tuple[int, ...]:
-    """The channels that most support or inhibit a class, or one class against another; [classes, channels] of numbers."""
+    """The channels that most support or inhibit a class, or one class against another; of [classes, channels]."""
     worth: dict[int, float] = {}
 
     def take(values: np.ndarray, count: int) -> None:
@@ -168,7 +165,7 @@ def _telling(by_channel: np.ndarray) -> tuple[int, ...]:
 
 
 def _groupings(recorded: Activations, counts: Sequence[int], seed: int, progress: Progress) -> dict[int, Groups]:
-    """Non-negative factorizations; where activations have both signs, of their positive and negative parts side by side.
+    """Non-negative factorizations; of activations of both signs, of their positive and negative parts side by side.
 
     A group is then still a place that is not negative times a vector of channels, whose entries may be.
     """
@@ -222,7 +219,7 @@ def _experiment(
     classes = [score.index for score in analysis.scores]
     logits = np.array([score.logit for score in analysis.scores])
 
-    def measure(unit: str, number: int, keys: Sequence[int], units: Sequence[object], adds: np.ndarray, factor: float):
+    def measure(unit: str, number: int, keys: Sequence[int], units: Any, adds: np.ndarray, factor: float) -> None:
         """`adds`: [units, classes], what attribution says that each unit adds."""
         after = intervene_each(model, image, layer=name, units=units, factor=factor, tail=tail)
         shifted = np.exp(after - after.max(1, keepdims=True))
@@ -259,30 +256,30 @@ def _experiment(
             measure("group", count, range(count), [(groups, number) for number in range(count)], adds, factor)
             tick()
     positions = np.stack([map_.positions().ravel() for map_ in maps], 1)
-    places = [(row, column) for row in range(rows) for column in range(columns)]
-    measure("position", 0, range(len(places)), [[place] for place in places], positions, 0.0)
+    measure("position", 0, range(rows * columns), "positions", positions, 0.0)
     tick()
-    squares = [
-        [(r, c) for r in range(max(0, row - 1), min(rows, row + 2)) for c in range(max(0, col - 1), min(columns, col + 2))]
-        for row, col in places
-    ]
-    sums = np.stack([[sum(positions[r * columns + c, k] for r, c in square) for square in squares] for k in range(len(maps))], 1)
-    measure("square", 0, range(len(places)), squares, sums, 0.0)
+    squares = np.stack([_squares(map_.positions()).ravel() for map_ in maps], 1)
+    measure("square", 0, range(rows * columns), "squares", squares, 0.0)
     tick()
     _removal_evidence(analysis, name, values)
+
+
+def _squares(map_: np.ndarray) -> np.ndarray:
+    """The sum over the 3 × 3 positions around each, cut at the edge."""
+    rows, columns = map_.shape
+    padded = np.pad(map_, 1)
+    return np.sum([padded[r : r + rows, c : c + columns] for r in range(3) for c in range(3)], axis=0)
 
 
 def _removal_evidence(analysis: Analysis, name: str, values: np.ndarray) -> None:
     """Agreement of predicted and measured removals, beside that of mere strength."""
     usual = sorted(analysis.groupings[name])[len(analysis.groupings[name]) // 2]
     position = np.linalg.norm(values, axis=2)
-    padded = np.pad(position**2, 1)
-    square = np.sqrt(sum(padded[r : r + position.shape[0], c : c + position.shape[1]] for r in range(3) for c in range(3)))
     strength = {
         "channel": values.sum((0, 1))[list(analysis.told[name])],
         "group": analysis.groupings[name][usual].magnitudes(),
         "position": position.ravel(),
-        "square": square.ravel(),
+        "square": _squares(position).ravel(),
     }
     panels = {"channel": "channels", "group": "groups", "position": "spatial", "square": "experiments"}
     for each in analysis.experiments:
@@ -319,14 +316,14 @@ def _path_evidence(name: str, score: ClassScore, used: Attribution, other: Attri
     value = correlation(used.positions(), other.positions())
     strength = np.linalg.norm(used.activations, axis=2)
     control = correlation(strength, other.positions())
+    how = "along a path from nothing to the photo" if other.method == "integrated" else "at the photo alone"
     return Evidence(
         about=f"spatial:{name}:{score.index}",
         name="independence of the path",
         value=round(value, 4),
         control=round(control, 4),
         sentence=(
-            f"The same map computed {'along a path from nothing to the photo' if other.method == 'integrated' else 'at the photo alone'} "
-            f"correlates with this one at {value:.2f}; where that is far below 1, how much a place adds depends on what "
-            f"else is there. A map of mere strength reaches {control:.2f}."
+            f"The same map computed {how} correlates with this one at {value:.2f}; where that is "
+            f"far below 1, how much a place adds depends on what else is there. Mere strength reaches {control:.2f}."
         ),
     )

@@ -12,22 +12,34 @@ from PIL import Image
 from ..app import export_html
 from ..bundle import (
     Bundle,
+    ChannelLinks,
+    ChannelPanel,
     ClassMap,
     ClassScore,
     DictionaryPanel,
+    Effects,
     EvidenceEntry,
     ExplanationBody,
     ExplanationManifest,
+    Flow,
+    GridPanel,
+    Grouping,
+    GroupPanel,
     IconSheet,
+    Influence,
+    LayerCard,
     ModelCard,
     Photo,
     Provenance,
     SpatialPanel,
+    pack_numbers,
     write_bundle,
 )
-from ..features import Rendering
+from ..groups import Groups
 from ..pictures import to_picture
-from ._explain import Explanation, SemanticDictionary
+from ._draw import heaviest
+from ._explanation import Explanation
+from ._parts import Experiments, Icons, LayerFlow
 
 _SHEET_COLUMNS = 12
 # What transparent icons stand on: a light paper that neither a light nor a dark page fights with.
@@ -39,11 +51,10 @@ def to_bundle(explanation: Explanation) -> Bundle:
     from .. import __version__
 
     files = {"photo.webp": _webp(explanation.photo)}
-    dictionaries = []
-    for name, entry in explanation.dictionaries.items():
-        file = f"icons-{len(dictionaries)}.webp"
-        files[file] = _webp(_sprite(entry.icons))
-        dictionaries.append(_dictionary_panel(name, entry, file))
+    for number, name in enumerate(explanation.layers):
+        files[f"icons-{number}.webp"] = _webp(_sprite(explanation.icons[name]))
+        files[f"groups-{number}.webp"] = _webp(_sprite(explanation.group_icons[name]))
+        files[f"grid-{number}.webp"] = _webp(to_picture(explanation.grids[name].image))
     model = explanation.model
     manifest = ExplanationManifest(
         provenance=Provenance(
@@ -62,16 +73,37 @@ def to_bundle(explanation: Explanation) -> Bundle:
                 name=model.name, input_rows=explanation.image.shape[1], input_columns=explanation.image.shape[2]
             ),
             classes=[ClassScore(**vars(score)) for score in explanation.classes],
-            dictionaries=dictionaries,
+            versus=explanation.versus,
+            layers=[_layer_card(explanation, number) for number in range(len(explanation.layers))],
+            dictionaries=[
+                DictionaryPanel(
+                    layer=name,
+                    top=entry.top.tolist(),
+                    values=_rounded(np.take_along_axis(entry.activations, entry.top, 2), 4),
+                )
+                for name, entry in explanation.dictionaries.items()
+            ],
+            grids=[_grid_panel(explanation, number) for number in range(len(explanation.layers))],
             spatial=[
                 SpatialPanel(
                     layer=name,
-                    rows=explanation.dictionaries[name].activations.shape[0],
-                    columns=explanation.dictionaries[name].activations.shape[1],
+                    method=explanation.settings["method"],
                     maps=[ClassMap(class_index=i, values=_rounded(m.positions(), 6)) for i, m in maps.items()],
                 )
-                for name, maps in explanation.spatial_maps.items()
+                for name, maps in explanation.attributions.items()
             ],
+            influences=[
+                Influence(lower=lower, upper=upper, values=pack_numbers(values))
+                for (lower, upper), values in explanation.influences.items()
+            ],
+            channels=[_channel_panel(explanation, name) for name in explanation.layers],
+            channel_links=[
+                ChannelLinks(lower=lower, upper=upper, values=pack_numbers(values))
+                for (lower, upper), values in explanation.channel_links.items()
+            ],
+            groups=[_group_panel(explanation, number) for number in range(len(explanation.layers))],
+            flows=[_flow(explanation, flow) for flow in explanation.flows.values()],
+            effects=[_effects(explanation, each) for each in explanation.experiments],
             evidence=[EvidenceEntry(**vars(entry)) for entry in explanation.evidence],
             seconds=dict(explanation.seconds),
         ),
@@ -87,18 +119,81 @@ def save(explanation: Explanation, path: Path) -> Path:
     return write_bundle(bundle.manifest, bundle.files, path)
 
 
-def _dictionary_panel(name: str, entry: SemanticDictionary, file: str) -> DictionaryPanel:
-    rows, columns, channels = entry.activations.shape
-    return DictionaryPanel(
+def _layer_card(explanation: Explanation, number: int) -> LayerCard:
+    name = explanation.layers[number]
+    rows, columns, channels = explanation.activations[name].shape
+    sheet = _sheet(explanation.icons[name], f"icons-{number}.webp")
+    return LayerCard(name=name, rows=rows, columns=columns, channels=channels, icons=sheet)
+
+
+def _grid_panel(explanation: Explanation, number: int) -> GridPanel:
+    grid = explanation.grids[explanation.layers[number]]
+    return GridPanel(
+        layer=explanation.layers[number],
+        file=f"grid-{number}.webp",
+        side=grid.side,
+        strength=pack_numbers(np.clip(grid.strength, 0, 1)),
+        optimized=bool(len(grid.objective)),
+    )
+
+
+def _channel_panel(explanation: Explanation, name: str) -> ChannelPanel:
+    told = list(explanation.told[name])
+    maps = explanation.attributions[name].values()
+    return ChannelPanel(
         layer=name,
-        rows=rows,
-        columns=columns,
-        channels=channels,
-        top=entry.top.tolist(),
-        values=_rounded(np.take_along_axis(entry.activations, entry.top, 2), 4),
-        icons=IconSheet(
-            file=file, side=entry.icons.images.shape[1], columns=_SHEET_COLUMNS, channels=list(entry.channels)
-        ),
+        channels=told,
+        attribution=pack_numbers(np.stack([map_.by_channel()[told] for map_ in maps])),
+        firing=pack_numbers(explanation.activations[name][:, :, told].transpose(2, 0, 1)),
+    )
+
+
+def _group_panel(explanation: Explanation, number: int) -> GroupPanel:
+    name = explanation.layers[number]
+    groupings = explanation.groupings[name]
+    return GroupPanel(
+        layer=name,
+        icons=_sheet(explanation.group_icons[name], f"groups-{number}.webp"),
+        groupings=[_grouping(explanation, name, groups, (count, False)) for count, groups in groupings.items()],
+        usual=min(explanation.n_groups, max(groupings)),
+    )
+
+
+def _grouping(explanation: Explanation, name: str, groups: Groups, key: tuple[int, bool]) -> Grouping:
+    maps = explanation.attributions[name].values()
+    shown = explanation.icons[name].keys
+    return Grouping(
+        spatial=pack_numbers(np.maximum(groups.spatial[0], 0).transpose(2, 0, 1)),
+        icons=list(explanation.group_icon_places[name][key]),
+        channels=[heaviest(vector, shown) for vector in groups.channels],
+        attribution=pack_numbers(np.stack([map_.by_group(groups) for map_ in maps])),
+        error=round(max(0.0, groups.error), 6),
+    )
+
+
+def _flow(explanation: Explanation, flow: LayerFlow) -> Flow:
+    above, below = explanation.groupings[flow.upper], explanation.groupings[flow.lower]
+    return Flow(
+        lower=flow.lower,
+        upper=flow.upper,
+        links=[[pack_numbers(flow.links[upper, lower]) for lower in below] for upper in above],
+        aligned=[_grouping(explanation, flow.lower, groups, (count, True)) for count, groups in flow.aligned.items()],
+        aligned_links=[pack_numbers(links) for links in flow.aligned_links.values()],
+    )
+
+
+def _effects(explanation: Explanation, each: Experiments) -> Effects:
+    won, places = np.unique(each.winners, return_inverse=True)
+    return Effects(
+        layer=each.layer,
+        unit=each.unit,  # type: ignore[arg-type]  # one of the four that Effects knows
+        groups=each.groups,
+        factor=each.factor,
+        logits=pack_numbers(each.change),
+        predicted=pack_numbers(each.predicted),
+        probabilities=pack_numbers(each.probabilities),
+        winners=places.tolist(),
+        names=[explanation.model.label(int(index)) for index in won],
     )
 
 
@@ -106,9 +201,13 @@ def _rounded(array: np.ndarray, digits: int) -> list:
     return np.round(array.astype(float), digits).tolist()
 
 
-def _sprite(icons: Rendering) -> Image.Image:
+def _sheet(icons: Icons, file: str) -> IconSheet:
+    return IconSheet(file=file, side=icons.images.shape[1], columns=_SHEET_COLUMNS, channels=list(icons.keys))
+
+
+def _sprite(icons: Icons) -> Image.Image:
     """The icons packed row by row, without gaps."""
-    count, side, _, _ = icons.images.shape
+    count, side = icons.images.shape[:2]
     sheet = Image.new("RGB", (_SHEET_COLUMNS * side, -(-count // _SHEET_COLUMNS) * side), "white")
     for index, image in enumerate(icons.images):
         colours, opacity = image[:, :, :-1], image[:, :, -1:]

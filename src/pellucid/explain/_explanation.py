@@ -1,5 +1,6 @@
 """What a model made of one image, in all its parts."""
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -144,7 +145,7 @@ class Explanation:
         last = self.groups(names[-1], n_groups)
         count = len(last.channels)
         parts, links = [last], []
-        for lower, upper in reversed(list(zip(names, names[1:], strict=False))):
+        for lower, upper in reversed(list(itertools.pairwise(names))):
             flow = self.flows[lower, upper]
             # Only groups that the upper layer really shows can be matched: below an aligned layer there are none.
             if align and count in flow.aligned and len(parts) == 1:

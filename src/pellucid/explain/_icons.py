@@ -1,21 +1,83 @@
 """Small pictures that stand for units: one way to make them, so that what was rendered once is found again."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
 
 from ..events import Progress, silent
-from ..features import Rendering, render
+from ..features import Rendering, find_rendered, render
 from ..models import Model
 from ..store import SHIPPED, RenderCache
-from ..targets import Neuron, Target
+from ..targets import Direction, Neuron, Target
 
 # What reads at 60 px for the least work: docs/design/icons.md.
 ICON_SIZE = 96
 ICON_STEPS = 64
 
 
+@dataclass(frozen=True)
+class Look:
+    """How finely icons are rendered: side in px, and optimizer steps."""
+
+    size: int = ICON_SIZE
+    steps: int = ICON_STEPS
+
+
+FINE = Look()
+# A fifth of the work; enough to tell what an icon is about.
+QUICK = Look(64, 28)
+
+
 def channel_icon(layer: str, channel: int) -> Target:
     """The target of a channel's icon: the channel at the centre of the picture, which gives one object."""
     return Neuron(layer, channel)
+
+
+def group_icon(layer: str, vector: np.ndarray) -> Target:
+    """The target of a group's icon: its channel factor, over the whole picture."""
+    # Rounded, so that the last bits of a factorization do not decide whether an icon is found again.
+    return Direction(layer, tuple(np.round(np.asarray(vector, float), 3).tolist()))
+
+
+def draw_icons(
+    model: Model,
+    targets: Sequence[Target],
+    *,
+    look: Look = FINE,
+    seed: int = 0,
+    cache: RenderCache | None = SHIPPED,
+    progress: Progress = silent,
+) -> np.ndarray:
+    """An icon for each target, float32 [n, side, side, channels + 1] of the finest side; none is drawn twice.
+
+    Args:
+        look: of icons that have to be rendered. Fine ones that the cache holds serve every look.
+
+    Raises:
+        KeyboardInterrupt: the work was ended early.
+    """
+    found = (
+        {}
+        if cache is None
+        else find_rendered(model, targets, size=FINE.size, steps=FINE.steps, seed=seed, alpha=True, cache=cache)
+    )
+    missing = [number for number in range(len(targets)) if number not in found]
+    if missing:
+        drawn = render_icons(
+            model,
+            [targets[number] for number in missing],
+            size=look.size,
+            steps=look.steps,
+            seed=seed,
+            cache=cache,
+            progress=progress,
+        )
+        found |= dict(zip(missing, drawn.images, strict=True))
+    side = max(image.shape[0] for image in found.values())
+    return np.stack([_scaled(found[number], side) for number in range(len(targets))])
 
 
 def render_icons(
@@ -37,3 +99,11 @@ def render_icons(
     if icons.provenance["interrupted"]:
         raise KeyboardInterrupt
     return icons
+
+
+def _scaled(image: np.ndarray, side: int) -> np.ndarray:
+    if image.shape[0] == side:
+        return image
+    tensor = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
+    larger = F.interpolate(tensor, (side, side), mode="bicubic", align_corners=False).clamp(0, 1)
+    return larger[0].permute(1, 2, 0).numpy()

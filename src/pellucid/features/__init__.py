@@ -2,8 +2,8 @@
 
 from . import images as images, objectives as objectives, transforms as transforms
 from ._dream import dream as dream
-from ._grid import ActivationGrid as ActivationGrid, preview_grid as preview_grid
-from ._render import render as render
+from ._grid import ActivationGrid as ActivationGrid, cut_out as cut_out, preview_grid as preview_grid
+from ._render import find_rendered as find_rendered, render as render
 from ._render_grid import render_grid as render_grid
 from ._rendering import Rendering as Rendering, load_rendering as load_rendering
 from ._studies import (

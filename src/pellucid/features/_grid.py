@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..pictures import to_bytes, to_picture
 from ..record import Activations
 
-# An icon's object is cut out at this many standard deviations of its opacity around its centre: it fills the cell.
+# How near an icon's object is cut out for a cell of a preview, which it should fill; see `cut_out`.
 _CUT = 1.4
 
 
@@ -59,8 +59,8 @@ class ActivationGrid:
             smallest: share of the full side that even the weakest cell keeps.
 
         Example:
-            >>> grid.sized().shape == grid.image.shape
-            True
+            >>> ActivationGrid("6", np.zeros((64, 96, 3)), np.ones((2, 3))).sized().shape
+            (64, 96, 3)
         """
         sheet, side = np.ones_like(self.image), self.side
         for (row, column), strength in np.ndenumerate(self.strength):
@@ -151,15 +151,37 @@ def preview_grid(
 def _on_white(icon: np.ndarray, side: int) -> np.ndarray:
     """The icon's object on white: float32 [side, side, 3]."""
     if icon.shape[2] == 3:
-        flat, box = icon, None
-    else:
-        opacity = icon[..., 3:]
-        flat, box = icon[..., :3] * opacity + (1 - opacity), _object_box(icon[..., 3])
-    resized = Image.fromarray(to_bytes(flat)).resize((side, side), Image.Resampling.LANCZOS, box)
-    return np.asarray(resized, np.float32) / 255
+        resized = Image.fromarray(to_bytes(icon)).resize((side, side), Image.Resampling.LANCZOS)
+        return np.asarray(resized, np.float32) / 255
+    cut = cut_out(icon, side=side, spread=_CUT)
+    return cut[..., :3] * cut[..., 3:] + (1 - cut[..., 3:])
 
 
-def _object_box(opacity: np.ndarray) -> tuple[float, float, float, float] | None:
+def cut_out(icon: np.ndarray, *, side: int, spread: float = 2.0) -> np.ndarray:
+    """The part of an icon around its object, so that it reads when it is drawn small: float32 [side, side, 4].
+
+    Args:
+        icon: [height, width, 4] in [0, 1], the fourth channel opacity.
+        side: of the result, px.
+        spread: half the side of what is cut out, in standard deviations of the opacity around its centre: 2 keeps the
+            object's outline on its ground, 1.4 lets the object fill the picture.
+
+    Example:
+        >>> cut_out(np.random.default_rng(0).random((96, 96, 4)), side=60).shape
+        (60, 60, 4)
+    """
+    box = _object_box(icon[..., 3], spread)
+    # Colours weighted with opacity: what is transparent must not bleed into the edges.
+    planes = [icon[..., channel] * icon[..., 3] for channel in range(3)] + [icon[..., 3]]
+    resized = [
+        Image.fromarray(plane.astype(np.float32)).resize((side, side), Image.Resampling.LANCZOS, box)
+        for plane in planes
+    ]
+    *colours, opacity = (np.asarray(plane, np.float32) for plane in resized)
+    return np.stack([*(colour / opacity.clip(1 / 255) for colour in colours), opacity], 2).clip(0, 1)
+
+
+def _object_box(opacity: np.ndarray, spread: float) -> tuple[float, float, float, float] | None:
     """(left, top, right, bottom) of a square about what is most opaque; `None` where nothing is."""
     # Squared, so that the faint veil that optimization leaves everywhere does not count.
     weight = opacity.astype(np.float64) ** 2
@@ -172,7 +194,7 @@ def _object_box(opacity: np.ndarray) -> tuple[float, float, float, float] | None
         centres.append(float((profile * places).sum() / total))
         variance += float((profile * (places - centres[axis]) ** 2).sum() / total) / 2
     shortest = min(opacity.shape) / 2
-    half = min(max(_CUT * variance**0.5, 0.4 * shortest), shortest)
+    half = min(max(spread * variance**0.5, 0.4 * shortest), shortest)
     y, x = (min(max(c, half), length - half) for c, length in zip(centres, opacity.shape, strict=True))
     return x - half, y - half, x + half, y + half
 

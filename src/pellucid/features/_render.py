@@ -178,6 +178,37 @@ def render(
     )
 
 
+def find_rendered(
+    model: Model,
+    targets: Sequence[Target],
+    *,
+    cache: RenderCache,
+    size: int | None = None,
+    steps: int = _USUAL_STEPS,
+    seed: int = 0,
+    alpha: bool = False,
+) -> dict[int, np.ndarray]:
+    """The images that `render` would take from the cache, by place in `targets`; nothing is rendered.
+
+    Args:
+        targets: each a single target.
+        cache, size, steps, seed, alpha: as in `render`, whose other settings are the usual ones.
+
+    Example:
+        >>> find_rendered(model, [pellucid.Channel("8", 1)], cache=RenderCache("nowhere"))
+        {}
+    """
+    settings = _settings(model, size, steps, seed, None, None, None, "adam", "anneal", None, alpha, ())
+    settings = dataclasses.replace(settings, precision=_precision("auto", model))
+    found = {}
+    for place, target in enumerate(targets):
+        job = _job(model, as_objective(target), 1, None, alpha)
+        entry = _recalled(cache, _recipe(model, job, settings, 0), "auto")
+        if entry is not None:
+            found[place] = entry[0]
+    return found
+
+
 def _settings(
     model: Model,
     size: int | tuple[int, int] | None,

@@ -88,7 +88,7 @@ def render_grid(
 
     Example:
         >>> pellucid.features.render_grid(model, torch.rand(3, 32, 32), layer="6", side=16, steps=2)
-        <ActivationGrid 6: 16×16 cells of 16 px>
+        <ActivationGrid 6: 12×12 cells of 16 px>
     """
     began = time.perf_counter()
     place = model.layer(layer)
