@@ -191,10 +191,10 @@ export class View {
   }
 
   #made({ layer, unit, groups, part, factor }: Trial): boolean {
-    const found = this.#body.effects.find(
-      (entry) =>
-        entry.layer === layer && entry.unit === unit && entry.groups === groups && Math.abs(entry.factor - factor) < 1e-9,
-    );
+    const found = this.#body.effects.find((entry) => {
+      const same = entry.layer === layer && entry.unit === unit && entry.groups === groups;
+      return same && Math.abs(entry.factor - factor) < 1e-9;
+    });
     return found !== undefined && part < found.winners.length;
   }
 

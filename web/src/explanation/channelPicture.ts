@@ -36,8 +36,8 @@ export async function saveChannels({ body, images, panel, card, asked }: Shown):
       const top = EDGE + place * (SIDE + 92);
       const [red, green, blue] = place === 0 ? SUPPORT : INHIBIT;
       const color = `rgb(${red} ${green} ${blue})`;
-      const words = place === 0 ? `speak for ${asked.label}` : `speak ${asked.versus ? `for ${asked.versus.label}` : `against ${asked.label}`}`;
-      write(context, words, start, top + 14, { size: 16, weight: 600, room: half });
+      const other = asked.versus ? `for ${asked.versus.label}` : `against ${asked.label}`;
+      write(context, `speak ${place === 0 ? `for ${asked.label}` : other}`, start, top + 14, { size: 16, weight: 600, room: half });
       side.slice(0, COUNT).forEach(({ channel, net }, rank) => {
         const [x, y] = [start + rank * (SIDE + GAP), top + 26];
         const { side: from, columns, channels, labels } = card.icons;
@@ -45,13 +45,14 @@ export async function saveChannels({ body, images, panel, card, asked }: Shown):
         context.fillStyle = PAPER.icon;
         context.fillRect(x, y, SIDE, SIDE);
         const [left, above] = [(number % columns) * from, Math.floor(number / columns) * from];
-        context.drawImage(sheet, left, above, from, from, x, y, SIDE, SIDE);
+        // Half a pixel less at each edge, where scaling would mix in the neighbouring icon.
+        context.drawImage(sheet, left + 0.5, above + 0.5, from - 1, from - 1, x, y, SIDE, SIDE);
         context.fillStyle = PAPER.icon;
         context.fillRect(x, y + SIDE + 6, SIDE, 8);
         context.fillStyle = color;
         const wide = (SIDE * Math.abs(net)) / limit;
         context.fillRect(place === 0 ? x : x + SIDE - wide, y + SIDE + 6, wide, 8);
-        write(context, signed(net), x, y + SIDE + 32, { size: 14, weight: 600, room: 54 });
+        write(context, signed(asked.versus && place === 1 ? -net : net), x, y + SIDE + 32, { size: 14, weight: 600, room: 54 });
         const name = labels[number] || `channel ${channel}`;
         write(context, name, x + SIDE, y + SIDE + 32, { size: 13, color: PAPER.soft, align: "right", room: SIDE - 54 });
       });
