@@ -3,9 +3,10 @@
     python benchmarks/activation_grid.py --photo photo.jpg --layers mixed3b mixed4a mixed4d mixed5b --out grids/
     python benchmarks/activation_grid.py --photo photo.jpg --layers mixed4d --compare --steps 32 --out grids/
 
-Prints the seconds, the steps and the cosine between each cell's vector and what the layer makes of that cell alone
-(mean over cells), and with --out writes the pictures. --compare also makes the grid in two other ways of as many steps:
-`apart`, an image of its own for each cell (`pellucid.render`), and `canvas`, one large image seen as a whole.
+Prints the seconds (on the clock; of processors), the steps and the cosine between each cell's vector and what the layer
+makes of that cell alone (mean over cells), and with --out writes the pictures. --compare also makes the grid in two
+other ways of as many steps: `apart`, an image of its own for each cell (`pellucid.render`), and `canvas`, one large
+image seen as a whole.
 """
 
 import argparse
@@ -101,9 +102,13 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     model = pellucid.load("inception_v1")
 
-    def report(name: str, picture: np.ndarray, seconds: float, steps: int, values: np.ndarray, layer: str) -> None:
+    def clocks() -> np.ndarray:
+        return np.array([time.perf_counter(), time.process_time()])
+
+    def report(name: str, picture: np.ndarray, seconds: np.ndarray, steps: int, values: np.ndarray, layer: str) -> None:
         alike = f"cosine {likeness(model, picture, values, layer):.2f}" if values.shape[0] * 4 < len(picture) else ""
-        print(f"{name:32s} {seconds:6.1f} s {steps:4d} steps {list(picture.shape[:2])} px  {alike}", flush=True)
+        taken = f"{seconds[0]:6.2f} s; {seconds[1]:6.2f} s"
+        print(f"{name:32s} {taken} {steps:4d} steps {list(picture.shape[:2])} px  {alike}", flush=True)
         if options.out:
             options.out.mkdir(parents=True, exist_ok=True)
             to_picture(picture).save(options.out / f"{name.replace(' ', '_')}.png")
@@ -112,15 +117,15 @@ def main() -> None:
         image = pellucid.load_image(path, size=model.size)
         for layer in options.layers:
             name, values = f"{path.stem} {layer}", pellucid.record(model, image[None], layer)[layer].values[0]
-            began = time.perf_counter()
+            began = clocks()
             made = render_grid(model, image, layer=layer, steps=options.steps, budget_seconds=options.budget)
-            report(name, made.image, time.perf_counter() - began, made.provenance["steps"], values, layer)
+            report(name, made.image, clocks() - began, made.provenance["steps"], values, layer)
             if options.out:
                 to_picture(made.sized()).save(options.out / f"{name.replace(' ', '_')}_sized.png")
             for way in (apart, canvas) if options.compare else ():
-                began = time.perf_counter()
+                began = clocks()
                 picture = way(model, values, layer, made.side, made.provenance["steps"])
-                taken = time.perf_counter() - began
+                taken = clocks() - began
                 report(f"{name} {way.__name__}", picture, taken, made.provenance["steps"], values, layer)
             if options.preview:
                 strongest = np.argsort(-values, axis=2)[:, :, :2]
@@ -128,9 +133,9 @@ def main() -> None:
                 goals = [pellucid.Neuron(layer, channel) for channel in channels]
                 icons = pellucid.render(model, goals, size=96, steps=48, alpha=True, cache=pellucid.RenderCache())
                 for top in (1, 2, 3):
-                    began = time.perf_counter()
+                    began = clocks()
                     seen = preview_grid(values, icons.images, channels=channels, layer=layer, side=made.side, top=top)
-                    taken = time.perf_counter() - began
+                    taken = clocks() - began
                     report(f"{name} preview top {top}", seen.image, taken, 0, values, layer)
 
 

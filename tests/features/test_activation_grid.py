@@ -7,7 +7,7 @@ from PIL import Image
 
 import pellucid
 from pellucid.errors import InputError, TargetError, WeightsError
-from pellucid.features import ActivationGrid, _render_grid, preview_grid, render_grid
+from pellucid.features import ActivationGrid, _render_grid, cut_out, preview_grid, render_grid
 from pellucid.record import run
 from pellucid.store import RenderCache
 
@@ -232,6 +232,18 @@ def test_a_preview_cuts_out_the_object():
     assert red > 4 * (10 * 10) / (40 * 40)  # far larger than in the icon
     clear = preview_grid(np.ones((1, 1, 1)), np.zeros((1, 8, 8, 4)), channels=[0], side=4)
     assert clear.image.min() == 1
+
+
+def test_what_is_cut_out_keeps_its_colours_and_is_centred():
+    icon = np.zeros((40, 60, 4), np.float32)
+    icon[..., 2] = 1  # a transparent ground whose colour must not show
+    icon[5:15, 30:40] = (1, 0.5, 0, 1)
+    cut = cut_out(icon, side=30, spread=2.0)
+    opaque = cut[..., 3] > 0.5
+    np.testing.assert_allclose(cut[opaque][:, :3], np.broadcast_to([1, 0.5, 0], (opaque.sum(), 3)), atol=1e-3)
+    rows, columns = np.nonzero(opaque)
+    assert (rows.mean(), columns.mean()) == pytest.approx((14.5, 14.5), abs=1)
+    assert 0.2 < opaque.mean() < cut_out(icon, side=30, spread=1.4)[..., 3].mean()
 
 
 @pytest.mark.parametrize(

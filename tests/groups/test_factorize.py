@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.decomposition import NMF, TruncatedSVD
 
 import pellucid
-from pellucid.groups import factorize, factorize_range
+from pellucid.groups import Groups, factorize, factorize_range
 
 
 def blobs(n: int, side: int, channels: int, parts: int, seed: int = 0, noise: float = 0.1) -> np.ndarray:
@@ -28,11 +28,12 @@ def peer_error(activations: np.ndarray, k: int) -> float:
     matrix = activations.reshape(-1, activations.shape[-1])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a peer that has not converged is still a peer
-        found = NMF(k, init="nndsvd", random_state=0, max_iter=400).fit(matrix)
+        peer = NMF(k, init="nndsvd", random_state=0, max_iter=400)  # pyright: ignore[reportArgumentType]
+        found = peer.fit(matrix)
     return float(found.reconstruction_err_ / np.linalg.norm(matrix))
 
 
-def relative_error(activations: np.ndarray, groups: pellucid.groups.Groups) -> float:
+def relative_error(activations: np.ndarray, groups: Groups) -> float:
     wide = activations.astype(np.float64).reshape(groups.reconstruct().shape)
     return float(np.linalg.norm(wide - groups.reconstruct()) / np.linalg.norm(wide))
 
