@@ -180,7 +180,7 @@ def test_explain_takes_the_photo_that_comes_with_the_package(run, network, tmp_p
     code, output, errors = run("explain", "--icon-size", 16, "--icon-steps", 2, "--json", "numbers.json", "--no-cache")
     assert (code, errors) == (0, "")
     assert output.splitlines()[-1] == "report.html"
-    assert json.loads((tmp_path / "numbers.json").read_text())["title"] == "chelsea"
+    assert json.loads((tmp_path / "numbers.json").read_text())["title"] == "coffee"
 
 
 def test_the_embedded_network_is_the_default(run, tmp_path):
@@ -206,7 +206,7 @@ def test_icons_that_come_with_the_package_are_used_unless_told_otherwise(run, mo
     assert_one_sentence(run("explain"), "enough")
     assert given["cache"].keep
     assert given["cache"].packs
-    assert Path(given["photo"]).name == "chelsea.jpg"
+    assert Path(given["photo"]).name == "coffee.jpg"
     assert_one_sentence(run("explain", "--no-cache"), "enough")
     assert given["cache"] is None
 

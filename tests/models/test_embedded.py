@@ -158,7 +158,7 @@ def test_statistics_cover_the_main_layers(embedded_model):
 
 def test_photos_are_pictures_with_licences():
     photos = pellucid.example_photos()
-    assert next(iter(photos)) == "chelsea"
+    assert next(iter(photos)) == "coffee"
     licences = (embedded_folder() / "photos" / "LICENCES.md").read_text(encoding="utf-8")
     for name, path in photos.items():
         assert pellucid.load_image(path).shape[0] == 3

@@ -176,7 +176,11 @@ def render(
 @_MODEL
 @_WEIGHTS
 @click.option("--layer", "layer_names", multiple=True, help="Layer to show; may be given several times.")
-@click.option("--class", "classes", multiple=True, help="Class to explain; may be given several times.")
+@click.option("--class", "classes", multiple=True, help="Class to explain; two are compared.")
+@click.option("--groups", default=None, type=int, help="How many groups to show first.  [default: 6]")
+@click.option("--method", type=click.Choice(["linear", "integrated", "relaxed"]), default="linear", show_default=True)
+@click.option("--quick", is_flag=True, help="Coarser icons, and grids made of them: a first look.")
+@click.option("--grid-seconds", type=float, help="For each activation grid; 0 makes it of icons.  [default: 20]")
 @click.option("--icon-size", default=None, type=int, help="Side of the rendered channels, px.")
 @click.option("--icon-steps", default=None, type=int, help="Optimizer steps for each of them.")
 @_SEED
@@ -192,6 +196,10 @@ def explain(
     weights: str | None,
     layer_names: tuple[str, ...],
     classes: tuple[str, ...],
+    groups: int | None,
+    method: Any,
+    quick: bool,
+    grid_seconds: float | None,
     icon_size: int | None,
     icon_steps: int | None,
     seed: int,
@@ -200,15 +208,20 @@ def explain(
     no_cache: bool,
     quiet: bool,
 ) -> None:
-    """Explain what a network sees in PHOTO and why it decides, in one page; without PHOTO, in one of a cat."""
+    """Explain what a network sees in PHOTO and why it decides, in one page; without PHOTO, in one of a cup."""
     from ..explain import explain as explain_photo
     from ..models import example_photos
     from ..pictures import open_picture
     from ..store import RenderCache, write_file
 
-    photo = photo or str(example_photos()["chelsea"])
+    photo = photo or str(next(iter(example_photos().values())))
     open_picture(photo)  # an unreadable photo is said at once, not after the weights have been loaded
     settings: dict[str, Any] = {"icon_size": icon_size, "icon_steps": icon_steps}
+    settings |= {"n_groups": groups, "grid_seconds": grid_seconds}
+
+    def first_look(found: Any) -> None:
+        click.echo(f"{found.save(out)}: a first look; the finished one will take its place.", err=True)
+
     with bars(quiet) as progress:
         model = _load(name, weights, progress)
         explanation = explain_photo(
@@ -216,8 +229,11 @@ def explain(
             photo,
             layers=layer_names or None,
             classes=classes or None,
+            method=method,
+            quick=quick,
             seed=seed,
             cache=None if no_cache else RenderCache(),
+            preview=first_look if out.lower().endswith((".html", ".htm")) else None,
             progress=progress,
             **{key: value for key, value in settings.items() if value is not None},
         )

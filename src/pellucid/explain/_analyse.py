@@ -1,7 +1,8 @@
 """The numbers of an explanation: what each layer did on the photo, what that adds to the classes, and experiments."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,7 @@ _TOP_CHANNELS = 4
 _TELLING, _TELLING_PAIR, _MOST_TOLD = 6, 3, 64
 _FACTORS = (0.0, 0.5, 2.0)
 _PATH_STEPS = 16
+_PLACES = 64
 
 
 @dataclass(eq=False)
@@ -45,6 +47,14 @@ class Analysis:
     experiments: list[Experiments] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+
+
+@contextmanager
+def timed(seconds: dict[str, float], panel: str) -> Iterator[None]:
+    """Add what the block takes to the time of a panel."""
+    began = time.perf_counter()
+    yield
+    seconds[panel] = seconds.get(panel, 0.0) + time.perf_counter() - began
 
 
 def decide(model: Model, image: Tensor, names: Sequence[str], classes: Sequence[int], count: int) -> Analysis:
@@ -84,31 +94,27 @@ def analyse_layer(
 ) -> None:
     """Attribution, groups and experiments of one layer."""
     classes = [score.index for score in analysis.scores]
-    began = time.perf_counter()
-    tail = Tail(model, image, layer=name)
-    maps = attribute_many(model, image, layer=name, targets=classes, method=method, tail=tail, progress=progress)
-    analysis.attributions[name] = dict(zip(classes, maps, strict=True))
-    values = analysis.recorded[name].values[0]
-    analysis.top[name] = np.argsort(-values, axis=2, kind="stable")[:, :, :_TOP_CHANNELS]
-    other: Method = "linear" if method == "integrated" else "integrated"
-    crossed = attribute_many(model, image, layer=name, targets=classes[:1], method=other, steps=_PATH_STEPS, tail=tail)[
-        0
-    ]
-    analysis.evidence.append(_path_evidence(name, analysis.scores[0], maps[0], crossed))
-    _note(analysis, f"spatial:{name}", began)
+    with timed(analysis.seconds, f"spatial:{name}"):
+        tail = Tail(model, image, layer=name)
+        maps = attribute_many(model, image, layer=name, targets=classes, method=method, tail=tail, progress=progress)
+        analysis.attributions[name] = dict(zip(classes, maps, strict=True))
+        values = analysis.recorded[name].values[0]
+        analysis.top[name] = np.argsort(-values, axis=2, kind="stable")[:, :, :_TOP_CHANNELS]
+        other: Method = "linear" if method == "integrated" else "integrated"
+        (crossed,) = attribute_many(
+            model, image, layer=name, targets=classes[:1], method=other, steps=_PATH_STEPS, tail=tail
+        )
+        analysis.evidence.append(_path_evidence(name, analysis.scores[0], maps[0], crossed))
 
-    began = time.perf_counter()
-    by_channel = np.stack([map_.by_channel() for map_ in maps])
-    analysis.told[name] = _telling(by_channel)
-    _note(analysis, f"channels:{name}", began)
+    with timed(analysis.seconds, f"channels:{name}"):
+        by_channel = np.stack([map_.by_channel() for map_ in maps])
+        analysis.told[name] = _telling(by_channel)
 
-    began = time.perf_counter()
-    analysis.groupings[name] = _groupings(analysis.recorded[name], counts, seed, progress)
-    _note(analysis, f"groups:{name}", began)
+    with timed(analysis.seconds, f"groups:{name}"):
+        analysis.groupings[name] = _groupings(analysis.recorded[name], counts, seed, progress)
 
-    began = time.perf_counter()
-    _experiment(analysis, model, image, name, tail, by_channel, progress)
-    _note(analysis, f"experiments:{name}", began)
+    with timed(analysis.seconds, f"experiments:{name}"):
+        _experiment(analysis, model, image, name, tail, by_channel, progress)
 
 
 def analyse_pair(
@@ -120,30 +126,28 @@ def analyse_pair(
     # A path for every one of hundreds of targets would cost minutes; between neighbours linear is a fair account.
     method = method if method == "relaxed" else "linear"
 
-    began = time.perf_counter()
-    places = [Position(upper, row, column) for row, column in np.ndindex(*above.shape[:2])]
-    found = attribute_many(model, image, layer=lower, targets=places, method=method, tail=tail, progress=progress)
-    maps = np.stack([each.positions() for each in found])
-    analysis.influences[lower, upper] = maps.reshape(*above.shape[:2], *below.shape[:2])
-    del found
-    _note(analysis, f"spatial:{upper}", began)
+    with timed(analysis.seconds, f"spatial:{upper}"):
+        places = [Position(upper, row, column) for row, column in np.ndindex(*above.shape[:2])]
+        maps = []
+        for start in range(0, len(places), _PLACES):  # what is kept of each is a thousandth of what is computed
+            some = places[start : start + _PLACES]
+            maps += [
+                each.positions()
+                for each in attribute_many(model, image, layer=lower, targets=some, method=method, tail=tail)
+            ]
+            progress(Event(f"linking {lower} to {upper}", len(maps), len(places), "position"))
+        analysis.influences[lower, upper] = np.stack(maps).reshape(*above.shape[:2], *below.shape[:2])
 
-    began = time.perf_counter()
-    # The sum of a channel over all positions, in its own unit.
-    units = [Channel(upper, channel) for channel in analysis.told[upper]]
-    links = attribute_many(model, image, layer=lower, targets=units, tail=tail, progress=progress)
-    scale = above.shape[0] * above.shape[1]
-    told = list(analysis.told[lower])
-    analysis.channel_links[lower, upper] = np.stack([scale * each.by_channel()[told] for each in links])
-    _note(analysis, f"channels:{upper}", began)
+    with timed(analysis.seconds, f"channels:{upper}"):
+        # The sum of a channel over all positions, in its own unit.
+        units = [Channel(upper, channel) for channel in analysis.told[upper]]
+        links = attribute_many(model, image, layer=lower, targets=units, tail=tail, progress=progress)
+        scale = above.shape[0] * above.shape[1]
+        told = list(analysis.told[lower])
+        analysis.channel_links[lower, upper] = np.stack([scale * each.by_channel()[told] for each in links])
 
-    began = time.perf_counter()
-    analysis.flows[lower, upper] = _flow(analysis, model, image, lower, upper, tail, progress)
-    _note(analysis, f"flow:{upper}", began)
-
-
-def _note(analysis: Analysis, panel: str, began: float) -> None:
-    analysis.seconds[panel] = analysis.seconds.get(panel, 0.0) + time.perf_counter() - began
+    with timed(analysis.seconds, f"flow:{upper}"):
+        analysis.flows[lower, upper] = _flow(analysis, model, image, lower, upper, tail, progress)
 
 
 def _telling(by_channel: np.ndarray) -> tuple[int, ...]:

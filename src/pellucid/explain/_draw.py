@@ -1,8 +1,7 @@
 """The pictures of an explanation: icons of channels and groups, activation grids."""
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,8 +11,9 @@ from ..groups import Groups
 from ..models import Model
 from ..record import Activations
 from ..store import RenderCache
-from ._analyse import Analysis
-from ._icons import Look, channel_icon, draw_icons, group_icon
+from ..targets import Target
+from ._analyse import Analysis, timed
+from ._icons import Look, channel_icon, draw_icons, find_icons, group_icon
 from ._parts import Icons
 
 # Groups whose channel factors point this nearly in one direction share an icon: nobody could tell theirs apart.
@@ -22,57 +22,91 @@ _ALIKE = 0.97
 _HEAVIEST = 4
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What has to be drawn, by layer.
+
+    Args:
+        channels: whose icons the page needs.
+        vectors: channel factors of groups that differ visibly.
+        places: which of them stands for each group, by (number of groups, whether aligned).
+    """
+
+    channels: Mapping[str, tuple[int, ...]]
+    vectors: Mapping[str, Sequence[np.ndarray]]
+    places: Mapping[str, Mapping[tuple[int, bool], tuple[int, ...]]]
+
+    def channel_targets(self, name: str) -> list[Target]:
+        return [channel_icon(name, channel) for channel in self.channels[name]]
+
+    def group_targets(self, name: str) -> list[Target]:
+        return [group_icon(name, vector) for vector in self.vectors[name]]
+
+
+@dataclass(frozen=True, eq=False)
 class Pictures:
     """What stands for units, by layer."""
 
-    icons: dict[str, Icons] = field(default_factory=dict)
-    group_icons: dict[str, Icons] = field(default_factory=dict)
-    places: dict[str, dict[tuple[int, bool], tuple[int, ...]]] = field(default_factory=dict)
-    grids: dict[str, ActivationGrid] = field(default_factory=dict)
+    icons: Mapping[str, Icons]
+    group_icons: Mapping[str, Icons]
+    grids: Mapping[str, ActivationGrid]
+
+
+def plan_pictures(analysis: Analysis, n_groups: int) -> Plan:
+    """The icons that the page needs: of channels that it names, and of groups.
+
+    Args:
+        n_groups: the number of groups whose heaviest channels get icons, too.
+    """
+    channels, vectors, places = {}, {}, {}
+    for name in analysis.names:
+        groupings = analysis.groupings[name]
+        wanted = set(np.unique(analysis.top[name]).tolist()) | set(analysis.told[name])
+        wanted |= {channel for vector in groupings[n_groups].channels for channel in heaviest(vector)}
+        channels[name] = tuple(sorted(wanted))
+        vectors[name], places[name] = _distinct_groups(analysis, name)
+    return Plan(channels, vectors, places)
+
+
+def count_missing(plan: Plan, model: Model, *, seed: int, cache: RenderCache | None) -> int:
+    """How many fine icons the cache does not hold."""
+    targets = [target for name in plan.channels for target in (*plan.channel_targets(name), *plan.group_targets(name))]
+    return len(targets) - len(find_icons(model, targets, seed=seed, cache=cache))
 
 
 def draw(
+    plan: Plan,
     analysis: Analysis,
     model: Model,
     *,
     look: Look,
-    n_groups: int,
     grid_seconds: float,
     seed: int,
     cache: RenderCache | None,
+    seconds: dict[str, float],
     progress: Progress,
 ) -> Pictures:
-    """Every picture of the explanation; what takes time is noted in the analysis.
+    """Every picture of the explanation.
 
     Args:
         look: how finely icons are rendered.
-        n_groups: the number of groups whose heaviest channels get icons, too.
         grid_seconds: for each activation grid; 0 puts them together from icons.
+        seconds: what each panel took is added to these.
     """
-    pictures = Pictures()
+    icons, group_icons, grids = {}, {}, {}
     for name in analysis.names:
-        began = time.perf_counter()
-        wanted = set(np.unique(analysis.top[name]).tolist()) | set(analysis.told[name])
-        usual = analysis.groupings[name][min(n_groups, max(analysis.groupings[name]))]
-        wanted |= {channel for vector in usual.channels for channel in heaviest(vector)}
-        channels = tuple(sorted(wanted))
-        targets = [channel_icon(name, channel) for channel in channels]
-        images = draw_icons(model, targets, look=look, seed=seed, cache=cache, progress=progress)
-        pictures.icons[name] = Icons(images, channels)
-        _note(analysis, f"dictionary:{name}", began)
-        began = time.perf_counter()
-        representatives, pictures.places[name] = _distinct_groups(analysis, name)
-        targets = [group_icon(name, vector) for vector in representatives]
-        images = draw_icons(model, targets, look=look, seed=seed, cache=cache, progress=progress)
-        pictures.group_icons[name] = Icons(images, tuple(range(len(targets))))
-        _note(analysis, f"groups:{name}", began)
-        began = time.perf_counter()
-        pictures.grids[name] = _grid(
-            analysis.recorded[name], model, name, pictures.icons[name], grid_seconds, seed, cache, progress
-        )
-        _note(analysis, f"grid:{name}", began)
-    return pictures
+        with timed(seconds, f"dictionary:{name}"):
+            targets = plan.channel_targets(name)
+            images = draw_icons(model, targets, look=look, seed=seed, cache=cache, progress=progress)
+            icons[name] = Icons(images, plan.channels[name])
+        with timed(seconds, f"groups:{name}"):
+            targets = plan.group_targets(name)
+            images = draw_icons(model, targets, look=look, seed=seed, cache=cache, progress=progress)
+            group_icons[name] = Icons(images, tuple(range(len(targets))))
+        with timed(seconds, f"grid:{name}"):
+            recorded = analysis.recorded[name]
+            grids[name] = _grid(recorded, model, name, icons[name], grid_seconds, seed, cache, progress)
+    return Pictures(icons, group_icons, grids)
 
 
 def heaviest(vector: np.ndarray, among: Sequence[int] | None = None) -> list[int]:
@@ -80,10 +114,6 @@ def heaviest(vector: np.ndarray, among: Sequence[int] | None = None) -> list[int
     order = np.argsort(-vector, kind="stable")
     allowed = set(order.tolist() if among is None else among)
     return [int(channel) for channel in order if int(channel) in allowed and vector[channel] > 0][:_HEAVIEST]
-
-
-def _note(analysis: Analysis, panel: str, began: float) -> None:
-    analysis.seconds[panel] = analysis.seconds.get(panel, 0.0) + time.perf_counter() - began
 
 
 def _distinct_groups(analysis: Analysis, name: str) -> tuple[list[np.ndarray], dict[tuple[int, bool], tuple[int, ...]]]:
@@ -127,4 +157,11 @@ def _grid(
         if grid.interrupted:
             raise KeyboardInterrupt
         return grid
-    return preview_grid(recorded, icons.images, channels=icons.keys)
+    return preview_grid(recorded, _in_colour(icons.images), channels=icons.keys)
+
+
+def _in_colour(images: np.ndarray) -> np.ndarray:
+    """Red, green, blue and opacity; grey where the network takes other channels than three."""
+    if images.shape[3] == 4:
+        return images
+    return np.concatenate([np.repeat(images[..., :-1].mean(3, keepdims=True), 3, axis=3), images[..., -1:]], 3)

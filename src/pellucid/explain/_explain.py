@@ -1,7 +1,6 @@
 """The building blocks put together for one image."""
 
 import itertools
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,15 +10,17 @@ from ..events import Progress, silent
 from ..models import Layer, Model
 from ..models._view import Picture, View, view
 from ..store import SHIPPED, RenderCache
-from ._analyse import Analysis, analyse_layer, analyse_pair, decide
-from ._draw import Pictures, draw
+from ._analyse import Analysis, analyse_layer, analyse_pair, decide, timed
+from ._draw import Pictures, Plan, count_missing, draw, plan_pictures
 from ._explanation import Explanation
-from ._icons import FINE, ICON_SIZE, ICON_STEPS, QUICK, Look
+from ._icons import ICON_SIZE, ICON_STEPS, QUICK, Look
 from ._parts import SemanticDictionary
 
 _TOP_CLASSES = 5
 _MOST_GROUPS = 12
 _GRID_SECONDS = 20.0
+# Where more icons are to be rendered, a first look is worth the time that it takes.
+_MANY_ICONS = 150
 
 
 def explain(
@@ -55,7 +56,7 @@ def explain(
         seed: of all randomness.
         cache: where icons are looked for, and kept once rendered. By default those that come with the package are taken
             and none are kept; `RenderCache()` keeps them too, `None` renders every one anew.
-        preview: is given the quick explanation first, where the finished one takes longer.
+        preview: is given the quick explanation first, where more than 150 icons have to be rendered.
         progress: receives events.
 
     Raises:
@@ -88,40 +89,42 @@ def explain(
         analyse_pair(analysis, model, seen.image, lower, upper, method=method, progress=progress)
     settings = {"layers": list(names), "classes": chosen, "n_groups": n_groups, "method": method, "seed": seed}
 
-    def drawn(look: Look, seconds: float) -> Explanation:
+    plan = plan_pictures(analysis, n_groups)
+
+    def drawn(look: Look, budget: float) -> Explanation:
+        seconds = dict(analysis.seconds)
         pictures = draw(
+            plan,
             analysis,
             model,
             look=look,
-            n_groups=n_groups,
-            grid_seconds=seconds,
+            grid_seconds=budget,
             seed=seed,
             cache=cache,
+            seconds=seconds,
             progress=progress,
         )
-        more = {"icon_size": look.size, "icon_steps": look.steps, "grid_seconds": seconds}
-        return _put_together(model, seen, analysis, pictures, n_groups, chosen, {**settings, **more})
+        more = {"icon_size": look.size, "icon_steps": look.steps, "grid_seconds": budget}
+        return _put_together(model, seen, analysis, plan, pictures, seconds, {**settings, **more})
 
     if quick:
         return drawn(QUICK, 0.0)
-    fine = Look(icon_size, icon_steps)
-    if preview is not None:
-        before = dict(analysis.seconds)
-        began = time.perf_counter()
-        preview(drawn(QUICK if fine == FINE else fine, 0.0))
-        analysis.seconds = {**before, "preview": time.perf_counter() - began}
-    return drawn(fine, grid_seconds)
+    if preview is not None and count_missing(plan, model, seed=seed, cache=cache) > _MANY_ICONS:
+        with timed(analysis.seconds, "preview"):
+            preview(drawn(QUICK, 0.0))
+    return drawn(Look(icon_size, icon_steps), grid_seconds)
 
 
 def _put_together(
     model: Model,
     seen: View,
     analysis: Analysis,
+    plan: Plan,
     pictures: Pictures,
-    n_groups: int,
-    chosen: Sequence[int],
+    seconds: Mapping[str, float],
     settings: Mapping[str, Any],
 ) -> Explanation:
+    chosen = settings["classes"]
     return Explanation(
         title=seen.title,
         model=model,
@@ -141,16 +144,16 @@ def _put_together(
         grids=pictures.grids,
         told=dict(analysis.told),
         groupings=dict(analysis.groupings),
-        n_groups=n_groups,
+        n_groups=settings["n_groups"],
         influences=dict(analysis.influences),
         channel_links=dict(analysis.channel_links),
         flows=dict(analysis.flows),
         experiments=tuple(analysis.experiments),
         icons=pictures.icons,
         group_icons=pictures.group_icons,
-        group_icon_places=pictures.places,
+        group_icon_places=plan.places,
         evidence=tuple(analysis.evidence),
-        seconds={key: round(value, 3) for key, value in analysis.seconds.items()},
+        seconds={key: round(value, 3) for key, value in seconds.items()},
         settings=settings,
     )
 

@@ -42,6 +42,15 @@ def group_icon(layer: str, vector: np.ndarray) -> Target:
     return Direction(layer, tuple(np.round(np.asarray(vector, float), 3).tolist()))
 
 
+def find_icons(
+    model: Model, targets: Sequence[Target], *, seed: int = 0, cache: RenderCache | None = SHIPPED
+) -> dict[int, np.ndarray]:
+    """The fine icons that the cache holds, by place in `targets`."""
+    if cache is None:
+        return {}
+    return find_rendered(model, targets, size=FINE.size, steps=FINE.steps, seed=seed, alpha=True, cache=cache)
+
+
 def draw_icons(
     model: Model,
     targets: Sequence[Target],
@@ -59,11 +68,7 @@ def draw_icons(
     Raises:
         KeyboardInterrupt: the work was ended early.
     """
-    found = (
-        {}
-        if cache is None
-        else find_rendered(model, targets, size=FINE.size, steps=FINE.steps, seed=seed, alpha=True, cache=cache)
-    )
+    found = find_icons(model, targets, seed=seed, cache=cache)
     missing = [number for number in range(len(targets)) if number not in found]
     if missing:
         drawn = render_icons(

@@ -59,8 +59,8 @@ class Mixed(nn.Module):
 class TinyInception(nn.Module):
     """GoogLeNet's plan at a twentieth of its size, with average pooling, so that gradients carry no checkerboard.
 
-    Takes [n, 3, h, w] of any size from 32 up (64 in training), standardized RGB, and returns [n, classes] logits. Strides:
-    `mixed3*` 4 px, `mixed4*` 8 px, `mixed5*` 16 px.
+    Takes [n, 3, h, w] of any size from 32 up (64 in training), standardized RGB, and returns [n, classes] logits.
+    Strides: `mixed3*` 4 px, `mixed4*` 8 px, `mixed5*` 16 px.
 
     Args:
         classes: number of outputs.
