@@ -164,7 +164,18 @@ def test_render_again_comes_from_the_cache(run, network, tmp_path):
 
 def test_explain(run, network, photo, tmp_path):
     code, output, errors = run(
-        "explain", photo, "--class", "wok", "--icon-size", 16, "--icon-steps", 2, "--json", "deep/numbers.json"
+        "explain",
+        photo,
+        "--class",
+        "wok",
+        "--icon-size",
+        16,
+        "--icon-steps",
+        2,
+        "--grid-seconds",
+        0,
+        "--json",
+        "deep/numbers.json",
     )
     assert (code, errors) == (0, "")
     lines = output.splitlines()
@@ -177,7 +188,7 @@ def test_explain(run, network, photo, tmp_path):
 
 
 def test_explain_takes_the_photo_that_comes_with_the_package(run, network, tmp_path):
-    code, output, errors = run("explain", "--icon-size", 16, "--icon-steps", 2, "--json", "numbers.json", "--no-cache")
+    code, output, errors = run("explain", "--quick", "--json", "numbers.json", "--no-cache")
     assert (code, errors) == (0, "")
     assert output.splitlines()[-1] == "report.html"
     assert json.loads((tmp_path / "numbers.json").read_text())["title"] == "coffee"

@@ -60,7 +60,8 @@ def test_render(run, tmp_path):
 
 
 def test_explain(run, photo, tmp_path):
-    output = run("explain", photo, "--layer", "mixed5a", "--icon-size", 32, "--icon-steps", 1, "--json", "numbers.json")
+    tiny = ("--icon-size", 32, "--icon-steps", 1, "--grid-seconds", 0)
+    output = run("explain", photo, "--layer", "mixed5a", *tiny, "--json", "numbers.json")
     assert "%" in output
     numbers = json.loads((tmp_path / "numbers.json").read_text())
     assert len(numbers["classes"]) == 5
