@@ -1,8 +1,8 @@
 """`python -m training.compare`: the two candidates side by side, in numbers and pictures, for `docs/network.md`.
 
-Prints, for each: top-1, also against perturbations; the share of renderings whose own channel is, of all channels of its
-layer, the most raised above its mean on photos, in standard deviations; and how well spatial attribution agrees with
-the removal of each position. Writes the pictures into the folder of `--out`.
+Prints, for each: top-1, also against perturbations; the share of renderings whose own channel is, of all channels of
+its layer, the most raised above its mean on photos, in standard deviations; and how well spatial attribution agrees
+with the removal of each position. Writes the pictures into the folder of `--out`.
 """
 
 import argparse
@@ -95,7 +95,7 @@ def _agreements(model: Model, val: Photos) -> dict[str, list[float]]:
 
 
 def _gradients(model: Model) -> np.ndarray:
-    """The photos that come with the package, and the gradient of the most probable class for their pixels beside each."""
+    """The photos of the package, and beside each the gradient of the most probable class for its pixels."""
     tiles = []
     for path in pellucid.example_photos().values():
         image = pellucid.load_image(path, size=96).requires_grad_()

@@ -17,7 +17,7 @@ STD = (0.267, 0.258, 0.272)
 
 @dataclass(frozen=True)
 class Photos:
-    """uint8 [n, 64, 64, 3] and the class of each; classes are numbered in the order of `tiny_imagenet_100_classes.tsv`."""
+    """uint8 [n, 64, 64, 3] and the class of each, numbered in the order of `tiny_imagenet_100_classes.tsv`."""
 
     images: np.ndarray
     classes: np.ndarray

@@ -1,7 +1,7 @@
 """What a larger network makes of every training photo: soft labels for the small one to learn from.
 
-The teacher is DeiT-Tiny (Touvron et al., arXiv 2012.12877), trained on ImageNet; photos of 64 px are enlarged for it, and
-its head is fitted anew to the hundred classes, which both calibrates it and makes up for the blur.
+The teacher is DeiT-Tiny (Touvron et al., arXiv 2012.12877), trained on ImageNet; photos of 64 px are enlarged for it,
+and its head is fitted anew to the hundred classes, which both calibrates it and makes up for the blur.
 """
 
 import time

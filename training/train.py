@@ -175,7 +175,7 @@ def _cycle(progress: float, warm_up: float) -> float:
 def _batches(
     photos: Photos, teacher: np.ndarray, recipe: Recipe, size: int, generator: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Shuffled photos, mirrored half of the time, moved by up to an eighth of their side, and a little enlarged or shrunk."""
+    """Shuffled photos, mirrored half of the time, moved by up to an eighth of their side, scaled a little."""
     order = torch.randperm(len(photos.images), generator=generator).numpy()
     for start in range(0, len(order) - recipe.batch + 1, recipe.batch):
         chosen = np.sort(order[start : start + recipe.batch])
@@ -202,7 +202,7 @@ def _in_order(photos: Photos, batch: int = 250) -> Iterator[tuple[Tensor, Tensor
 
 @torch.no_grad()
 def _measure_norms(network: nn.Module, photos: Photos, batches: int = 40) -> None:
-    """Mean and variance of every batch norm over clean photos in the size they will be used in, not a running average."""
+    """Mean and variance of every batch norm over clean photos of 64 px, in place of a running average."""
     norms = [part for part in network.modules() if isinstance(part, nn.BatchNorm2d)]
     for norm in norms:
         norm.reset_running_stats()
