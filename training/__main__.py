@@ -3,7 +3,9 @@
 import argparse
 from pathlib import Path
 
+from .compare import main as compare
 from .data import read_photos
+from .export import main as export
 from .teacher import teacher_logits
 from .train import Recipe, train
 
@@ -22,6 +24,8 @@ def main() -> None:
     train(PLAIN, train_photos, val_photos, teacher, OUT)
     if arguments.only != "plain":
         train(ROBUST, train_photos, val_photos, teacher, OUT)
+        compare([])
+        export([str(OUT / "robust.pt")])
 
 
 if __name__ == "__main__":

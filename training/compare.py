@@ -7,6 +7,7 @@ with the removal of each position. Writes the pictures into the folder of `--out
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,10 +39,10 @@ def candidate(name: str) -> Model:
     return pellucid.wrap(module.eval(), size=64, mean=MEAN, std=STD, labels=labels, name=name, default_layer="mixed4d")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training.compare", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("docs/images"), help="folder for the pictures")
-    out = parser.parse_args().out
+    out = parser.parse_args(arguments).out
     out.mkdir(parents=True, exist_ok=True)
     cache = pellucid.RenderCache(OUT / "comparison", packs=())
     train, val = read_photos("train", OUT), read_photos("val", OUT)
