@@ -16,7 +16,10 @@ from networks import plain_net, seeded
 
 import pellucid
 
-PARTS = ("models", "record", "targets", "features", "attribution", "trust", "explain", "store", "pictures", "errors")
+PARTS = (
+    *("models", "record", "targets", "features", "attribution", "groups", "trust", "explain", "store", "pictures"),
+    "errors",
+)
 
 
 def public_names():
@@ -44,6 +47,21 @@ def test_the_names_that_people_are_told():
         "record",
         "explain",
         "dream",
+        "attribute",
+        "attribute_many",
+        "factorize",
+        "factorize_range",
+        "align_groups",
+        "intervene",
+        "intervene_each",
+        "render_grid",
+        "Attribution",
+        "Groups",
+        "Effect",
+        "Region",
+        "Position",
+        "Group",
+        "ActivationGrid",
         "Model",
         "Layer",
         "Rendering",

@@ -17,6 +17,7 @@ from .errors import (
 from .events import Event as Event
 from .explain import Explanation as Explanation, explain as explain
 from .features import (
+    ActivationGrid as ActivationGrid,
     Rendering as Rendering,
     dream as dream,
     images as images,
@@ -26,11 +27,18 @@ from .features import (
     render_accentuation as render_accentuation,
     render_caricature as render_caricature,
     render_diverse as render_diverse,
+    render_grid as render_grid,
     render_interpolation as render_interpolation,
     render_inversion as render_inversion,
     render_magnitude_constrained as render_magnitude_constrained,
     render_style as render_style,
     transforms as transforms,
+)
+from .groups import (
+    Groups as Groups,
+    align_groups as align_groups,
+    factorize as factorize,
+    factorize_range as factorize_range,
 )
 from .models import (
     Layer as Layer,

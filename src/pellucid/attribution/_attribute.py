@@ -62,7 +62,7 @@ def attribute(
 
     Example:
         >>> found = attribute(model, image, layer="3", target=2, versus=5)
-        >>> found.positions().shape, found.positions().sum() == found.by_channel().sum()
+        >>> found.positions().shape, bool(found.positions().sum() == found.by_channel().sum())
         ((28, 28), True)
     """
     aim = target if versus is None else (target, versus)
