@@ -69,6 +69,7 @@ class Direction:
         row, column: a position of the grid, or neither for all positions.
         cosine_power: 0 for the plain dot product h·v; p > 0 for (h·v) · max(0.1, cos(h, v))^p, which keeps a strong
             activation in a merely similar direction from winning (Activation Atlas, 2019).
+        centred: where no position is given, at the centre of the grid only, as a `Neuron` is.
     """
 
     layer: str
@@ -76,12 +77,13 @@ class Direction:
     row: int | None = None
     column: int | None = None
     cosine_power: float = 0.0
+    centred: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "vector", tuple(float(value) for value in np.asarray(self.vector).reshape(-1)))
 
     def __str__(self) -> str:
-        place = "" if self.row is None else f"@{self.row},{self.column}"
+        place = f"@{self.row},{self.column}" if self.row is not None else "@centre" if self.centred else ""
         return f"{self.layer}:direction of {len(self.vector)}{place}"
 
 
@@ -150,6 +152,7 @@ _FIELD_TYPES = {
     "vector": Sequence,
     "mask": Sequence | None,
     "cosine_power": int | float,
+    "centred": bool,
 }
 
 

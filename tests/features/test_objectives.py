@@ -426,3 +426,14 @@ def test_checking_names_classes_by_number_everywhere():
 def test_json_of_something_else_is_refused(value):
     with pytest.raises(InputError, match="as an objective"):
         from_json(value)
+
+
+def test_a_direction_at_the_centre_is_a_weighted_sum_of_neurons():
+    generator = torch.Generator().manual_seed(3)
+    grid = torch.rand((1, 4, 5, 7), generator=generator)
+    readings = type("R", (), {"grid": lambda self, layer: grid})()
+    vector = [0.5, -1.0, 2.0, 0.25]
+    value = direction("block", vector, centred=True).value(readings)
+    np.testing.assert_allclose(value.numpy(), [float(grid[0, :, 2, 3] @ torch.tensor(vector))], rtol=1e-6)
+    everywhere = direction("block", vector).value(readings)
+    assert abs(float(everywhere) - float(value)) > 1e-3

@@ -76,8 +76,10 @@ def strength(target: Target, grids: Mapping[str, Tensor]) -> Tensor:
             return grid[:, index, middle[0] if row is None else row, middle[1] if column is None else column]
         case Position(_, row, column):
             return grid[:, :, row, column].norm(dim=1)
-        case Direction(_, vector, row, column, power):
+        case Direction(_, vector, row, column, power, centred):
             weight = torch.tensor(vector).to(grid)
+            if row is None and centred:
+                row, column = middle
             at = grid if row is None else grid[:, :, row, column][:, :, None, None]
             dot = torch.einsum("nchw,c->nhw", at, weight)
             if power:

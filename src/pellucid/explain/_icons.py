@@ -37,9 +37,9 @@ def channel_icon(layer: str, channel: int) -> Target:
 
 
 def group_icon(layer: str, vector: np.ndarray) -> Target:
-    """The target of a group's icon: its channel factor, over the whole picture."""
+    """The target of a group's icon: its channel factor at the centre of the picture, and little beside it."""
     # Rounded, so that the last bits of a factorization do not decide whether an icon is found again.
-    return Direction(layer, tuple(np.round(np.asarray(vector, float), 3).tolist()))
+    return Direction(layer, tuple(np.round(np.asarray(vector, float), 3).tolist()), cosine_power=2.0, centred=True)
 
 
 def find_icons(

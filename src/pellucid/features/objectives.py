@@ -240,9 +240,9 @@ class Activation(Objective):
                 if isinstance(label, str):
                     raise TargetError(f"{self.target} has not been checked against a model; call checked(model) first.")
                 return readings.channel("logits", label).mean((1, 2))
-            case Direction(layer, vector, row, column, power):
+            case Direction(layer, vector, row, column, power, centred):
                 grid = readings.grid(layer)
-                if row is not None:
+                if row is not None or centred:
                     grid = _at(grid, row, column, layer)[:, :, None, None]
                 return cosine_weighted(grid, torch.tensor(vector, device=grid.device), power).mean((1, 2))
 
@@ -509,10 +509,11 @@ def direction(
     column: int | None = None,
     *,
     cosine_power: float = 0.0,
+    centred: bool = False,
 ) -> Objective:
-    """The projection on a vector of channels, everywhere or at one position."""
+    """The projection on a vector of channels, everywhere, at one position or at the centre."""
     values = tuple(np.asarray(vector, dtype=float).reshape(-1).tolist())
-    return Activation(Direction(layer, values, row, column, cosine_power))
+    return Activation(Direction(layer, values, row, column, cosine_power, centred))
 
 
 def as_objective(value: "Objective | Target | str | float") -> Objective:
