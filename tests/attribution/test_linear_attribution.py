@@ -7,7 +7,7 @@ from captum.attr import LayerGradientXActivation
 from torch import nn
 
 import pellucid
-from pellucid.attribution import attribute_classes
+from pellucid.attribution import attribute_many
 from pellucid.errors import TargetError
 
 
@@ -43,7 +43,7 @@ IMAGE = torch.rand(3, 15, 15, generator=torch.Generator().manual_seed(1))
 
 @pytest.mark.parametrize("layer", ["stem", "relu", "left", "right", "mix"])
 def test_it_is_captums_activation_times_gradient(model, layer):
-    found = attribute_classes(model, IMAGE, layer, [0, 3])
+    found = attribute_many(model, IMAGE, layer=layer, targets=[0, 3])
     # captum reads a layer after later code has worked in place on it, so it gets a network that does not.
     module = model.module
     module.relu = nn.ReLU()
@@ -59,7 +59,7 @@ def test_it_is_captums_activation_times_gradient(model, layer):
 def test_the_gradient_is_that_of_finite_differences(model):
     module = model.module.double()
     twice = pellucid.wrap(module, size=15, mean=0.4, std=0.3, name="network")
-    (attribution,) = attribute_classes(twice, IMAGE, "left", [2])
+    (attribution,) = attribute_many(twice, IMAGE, layer="left", targets=[2])
     moves: list[torch.Tensor] = []
 
     def logit(place: tuple[int, int, int], step: float) -> float:
@@ -84,7 +84,7 @@ def test_the_gradient_is_that_of_finite_differences(model):
 
 
 def test_sums_over_atoms_agree(model):
-    for attribution in attribute_classes(model, IMAGE, "mix", ["a", "E", 1]):
+    for attribution in attribute_many(model, IMAGE, layer="mix", targets=["a", "E", 1]):
         assert attribution.values.shape == (7, 7, 7)
         total = attribution.values.sum()
         np.testing.assert_allclose(attribution.positions(), np.einsum("hwc->hw", attribution.values), rtol=1e-6)
@@ -101,20 +101,20 @@ def test_it_is_exact_where_the_rest_is_linear():
         nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3, bias=False), nn.Flatten(), nn.Linear(484, 3, bias=False)
     )
     model = pellucid.wrap(module, size=15)
-    (attribution,) = attribute_classes(model, IMAGE, "1", [1])
+    (attribution,) = attribute_many(model, IMAGE, layer="1", targets=[1])
     logits = pellucid.record(model, IMAGE[None], "logits")["logits"].values
     assert attribution.values.sum() == pytest.approx(logits[0, 1], rel=1e-4)
 
 
 def test_one_class_at_a_time_is_the_same(model):
-    together = attribute_classes(model, IMAGE, "mix", [0, 1, 2])
+    together = attribute_many(model, IMAGE, layer="mix", targets=[0, 1, 2])
     for index, attribution in enumerate(together):
-        (alone,) = attribute_classes(model, IMAGE, "mix", [index])
+        (alone,) = attribute_many(model, IMAGE, layer="mix", targets=[index])
         np.testing.assert_array_equal(alone.values, attribution.values)
 
 
 def test_vectors_have_one_position(model):
-    (attribution,) = attribute_classes(model, IMAGE, "head", [2])
+    (attribution,) = attribute_many(model, IMAGE, layer="head", targets=[2])
     assert attribution.values.shape == (1, 1, 5)
     logits = pellucid.record(model, IMAGE[None], "logits")["logits"].values[0]
     np.testing.assert_allclose(attribution.values[0, 0], logits * np.eye(5)[2], rtol=1e-5)
@@ -124,7 +124,7 @@ def test_the_model_and_gradient_mode_come_back(model):
     model.module.train()
     model.module.left.weight.requires_grad_(False)
     with torch.no_grad():
-        attribute_classes(model, IMAGE, "mix", [0])
+        attribute_many(model, IMAGE, layer="mix", targets=[0])
         assert not torch.is_grad_enabled()
     assert model.module.training
     assert not model.module.left.weight.requires_grad
@@ -135,12 +135,12 @@ def test_the_model_and_gradient_mode_come_back(model):
 
 def test_errors(model):
     with pytest.raises(TargetError, match="did you mean 'stem'"):
-        attribute_classes(model, IMAGE, "sten", [0])
+        attribute_many(model, IMAGE, layer="sten", targets=[0])
     with pytest.raises(TargetError, match="no class 5"):
-        attribute_classes(model, IMAGE, "stem", [0, 5])
+        attribute_many(model, IMAGE, layer="stem", targets=[0, 5])
     with pytest.raises(TargetError, match="no class 'zebra'"):
-        attribute_classes(model, IMAGE, "stem", ["zebra"])
+        attribute_many(model, IMAGE, layer="stem", targets=["zebra"])
     with pytest.raises(TargetError, match="does not depend on aside"):
-        attribute_classes(model, IMAGE, "aside", [0])
+        attribute_many(model, IMAGE, layer="aside", targets=[0])
     with pytest.raises(pellucid.InputError, match="images have shape"):
-        attribute_classes(model, IMAGE[:1], "stem", [0])
+        attribute_many(model, IMAGE[:1], layer="stem", targets=[0])

@@ -3,7 +3,6 @@
 from ._attribute import (
     Method as Method,
     attribute as attribute,
-    attribute_classes as attribute_classes,
     attribute_many as attribute_many,
 )
 from ._attribution import Attribution as Attribution

@@ -121,17 +121,6 @@ def attribute_many(
     return _attributions(tail, pairs, method, path, moved, batch_size, progress)
 
 
-def attribute_classes(model: Model, image: Tensor, layer: str, classes: Sequence[int | str]) -> list[Attribution]:
-    """The linear attribution of each class to a layer: `attribute_many` for classes by number or label.
-
-    Example:
-        >>> attribute_classes(model, image, "8", [0])[0].positions().shape
-        (10, 10)
-    """
-    aims = [Logit(model.class_index(label)) for label in classes]
-    return attribute_many(model, image, layer=layer, targets=aims)
-
-
 def _pair(model: Model, layer: str, aim: Aim | tuple[Aim, Aim]) -> tuple[Target, Target | None]:
     first, second = aim if isinstance(aim, tuple) else (aim, None)
     target, versus = as_target(model, first), None if second is None else as_target(model, second)

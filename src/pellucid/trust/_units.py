@@ -159,7 +159,7 @@ def _group(layer: str, groups: Any, index: int, grid: Tensor) -> Group:
 
 
 def _index(place: int, length: int) -> int:
-    return place + length if place < 0 else place
+    return place + length if -length <= place < 0 else place
 
 
 def _check_region(layer: str, region: Region, grid: Tensor) -> Region:
