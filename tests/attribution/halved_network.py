@@ -8,7 +8,7 @@ import pellucid
 
 
 class Halves(nn.Module):
-    """`low` gives the layer, `head` the rest: a branch, a strided pool, a later layer `high`, and three parts a class."""
+    """`low` gives the layer, `head` the rest: two branches, a strided pool, a later layer `high`, the classes."""
 
     def __init__(self) -> None:
         super().__init__()

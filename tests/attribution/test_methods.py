@@ -164,8 +164,9 @@ def test_relaxed_has_no_checkerboard():
     assert relaxed.std() < 0.01 * np.abs(relaxed).mean()
 
 
-def test_relaxed_is_linear_where_nothing_is_pooled():
-    model = pooled(nn.Tanh())
+@pytest.mark.parametrize("pool", [nn.Tanh(), nn.MaxPool2d(2, 1, dilation=2), nn.AvgPool2d(2)])
+def test_relaxed_is_linear_where_no_pool_can_be_relaxed(pool):
+    model = pooled(pool)
     relaxed, linear = (attribute(model, IMAGE, layer="layer", target=1, method=each) for each in ("relaxed", "linear"))
     np.testing.assert_array_equal(relaxed.values, linear.values)
     dilated = pooled(nn.MaxPool2d(2, 1, dilation=2))

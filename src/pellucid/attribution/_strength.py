@@ -1,6 +1,6 @@
 """The number that a target stands for, given what the layers do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -77,7 +77,7 @@ def strength(target: Target, grids: Mapping[str, Tensor]) -> Tensor:
         case Position(_, row, column):
             return grid[:, :, row, column].norm(dim=1)
         case Direction(_, vector, row, column, power, centred):
-            weight = torch.tensor(vector).to(grid)
+            weight = _like(grid, vector)
             if row is None and centred:
                 row, column = middle
             at = grid if row is None else grid[:, :, row, column][:, :, None, None]
@@ -87,7 +87,11 @@ def strength(target: Target, grids: Mapping[str, Tensor]) -> Tensor:
                 dot = dot * cosine.clamp(min=0.1) ** power
             return dot.mean((1, 2))
         case Group(_, vector, mask):
-            weight = torch.tensor(vector).to(grid)
-            where = torch.ones(grid.shape[2:]).to(grid) if mask is None else torch.tensor(mask).to(grid)
+            weight = _like(grid, vector)
+            where = torch.ones_like(grid[0, 0]) if mask is None else _like(grid, mask)
             scale = (weight.norm() * where.norm()).clamp(min=1e-12)
             return torch.einsum("nchw,c,hw->n", grid, weight, where) / scale
+
+
+def _like(grid: Tensor, values: Sequence) -> Tensor:
+    return torch.tensor(values, dtype=grid.dtype, device=grid.device)
