@@ -236,7 +236,10 @@ def test_nothing_sticks_out(opened, width: int) -> None:
     page.get_by_text("Where these numbers come from").click()
     assert page.evaluate("document.documentElement.scrollWidth") == width
     if width >= 1280:
-        assert all(box["width"] >= 96 for box in (icon.bounding_box() for icon in page.locator(".icon").all()))
+        assert all(
+            box["width"] >= 96
+            for box in (icon.bounding_box() for icon in page.locator("section:has(#dictionary-title) .icon").all())
+        )
 
 
 def test_copy_link(opened) -> None:

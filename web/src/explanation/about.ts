@@ -11,6 +11,7 @@ const SHOWN = {
   grids: "grids",
   spatial: "spatial",
   channels: "channels",
+  groups: "groups",
 } as const;
 
 /** The evidence that no panel of this page shows; it must not go unseen. */
