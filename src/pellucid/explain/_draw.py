@@ -17,7 +17,7 @@ from ._icons import Look, channel_icon, draw_icons, find_icons, group_icon
 from ._parts import Icons
 
 # Groups whose channel factors point this nearly in one direction share an icon: nobody could tell theirs apart.
-_ALIKE = 0.97
+_ALIKE = 0.92
 # Channels that a group is said to consist of.
 _HEAVIEST = 4
 
