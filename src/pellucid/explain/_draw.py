@@ -16,8 +16,6 @@ from ._analyse import Analysis, timed
 from ._icons import Look, channel_icon, draw_icons, find_icons, group_icon
 from ._parts import Icons
 
-# Groups whose channel factors point this nearly in one direction share an icon: nobody could tell theirs apart.
-_ALIKE = 0.92
 # Channels that a group is said to consist of.
 _HEAVIEST = 4
 
@@ -27,11 +25,15 @@ class Plan:
     """What has to be drawn, by layer.
 
     Args:
+        look: how finely.
+        top: [rows, columns, k]: the channels that the dictionary shows.
         channels: whose icons the page needs.
         vectors: channel factors of groups that differ visibly.
         places: which of them stands for each group, by (number of groups, whether aligned).
     """
 
+    look: Look
+    top: Mapping[str, np.ndarray]
     channels: Mapping[str, tuple[int, ...]]
     vectors: Mapping[str, Sequence[np.ndarray]]
     places: Mapping[str, Mapping[tuple[int, bool], tuple[int, ...]]]
@@ -52,20 +54,22 @@ class Pictures:
     grids: Mapping[str, ActivationGrid]
 
 
-def plan_pictures(analysis: Analysis, n_groups: int) -> Plan:
+def plan_pictures(analysis: Analysis, look: Look, n_groups: int) -> Plan:
     """The icons that the page needs: of channels that it names, and of groups.
 
     Args:
+        look: how finely it is drawn.
         n_groups: the number of groups whose heaviest channels get icons, too.
     """
-    channels, vectors, places = {}, {}, {}
+    top, channels, vectors, places = {}, {}, {}, {}
     for name in analysis.names:
         groupings = analysis.groupings[name]
-        wanted = set(np.unique(analysis.top[name]).tolist()) | set(analysis.told[name])
+        top[name] = analysis.top[name][:, :, : look.strongest]
+        wanted = set(np.unique(top[name]).tolist()) | set(analysis.told[name])
         wanted |= {channel for vector in groupings[n_groups].channels for channel in heaviest(vector)}
         channels[name] = tuple(sorted(wanted))
-        vectors[name], places[name] = _distinct_groups(analysis, name)
-    return Plan(channels, vectors, places)
+        vectors[name], places[name] = _distinct_groups(analysis, name, look.alike)
+    return Plan(look, top, channels, vectors, places)
 
 
 def count_missing(plan: Plan, model: Model, *, seed: int, cache: RenderCache | None) -> int:
@@ -79,7 +83,6 @@ def draw(
     analysis: Analysis,
     model: Model,
     *,
-    look: Look,
     grid_seconds: float,
     seed: int,
     cache: RenderCache | None,
@@ -89,7 +92,6 @@ def draw(
     """Every picture of the explanation.
 
     Args:
-        look: how finely icons are rendered.
         grid_seconds: for each activation grid; 0 puts them together from icons.
         seconds: what each panel took is added to these.
     """
@@ -97,11 +99,11 @@ def draw(
     for name in analysis.names:
         with timed(seconds, f"dictionary:{name}"):
             targets = plan.channel_targets(name)
-            images = draw_icons(model, targets, look=look, seed=seed, cache=cache, progress=progress)
+            images = draw_icons(model, targets, look=plan.look, seed=seed, cache=cache, progress=progress)
             icons[name] = Icons(images, plan.channels[name])
         with timed(seconds, f"groups:{name}"):
             targets = plan.group_targets(name)
-            images = draw_icons(model, targets, look=look, seed=seed, cache=cache, progress=progress)
+            images = draw_icons(model, targets, look=plan.look, seed=seed, cache=cache, progress=progress)
             group_icons[name] = Icons(images, tuple(range(len(targets))))
         with timed(seconds, f"grid:{name}"):
             recorded = analysis.recorded[name]
@@ -116,7 +118,9 @@ def heaviest(vector: np.ndarray, among: Sequence[int] | None = None) -> list[int
     return [int(channel) for channel in order if int(channel) in allowed and vector[channel] > 0][:_HEAVIEST]
 
 
-def _distinct_groups(analysis: Analysis, name: str) -> tuple[list[np.ndarray], dict[tuple[int, bool], tuple[int, ...]]]:
+def _distinct_groups(
+    analysis: Analysis, name: str, alike: float
+) -> tuple[list[np.ndarray], dict[tuple[int, bool], tuple[int, ...]]]:
     """Channel factors that differ visibly, and which of them stands for each group of every grouping."""
     kept: list[np.ndarray] = []
     places: dict[tuple[int, bool], tuple[int, ...]] = {}
@@ -131,7 +135,7 @@ def _distinct_groups(analysis: Analysis, name: str) -> tuple[list[np.ndarray], d
         for vector in groups.channels:
             unit = vector / max(float(np.linalg.norm(vector)), 1e-12)
             likeness = [float(unit @ other) for other in kept]
-            if likeness and max(likeness) >= _ALIKE:
+            if likeness and max(likeness) >= alike:
                 numbers.append(int(np.argmax(likeness)))
             else:
                 numbers.append(len(kept))

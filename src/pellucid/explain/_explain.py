@@ -89,30 +89,28 @@ def explain(
         analyse_pair(analysis, model, seen.image, lower, upper, method=method, progress=progress)
     settings = {"layers": list(names), "classes": chosen, "n_groups": n_groups, "method": method, "seed": seed}
 
-    plan = plan_pictures(analysis, n_groups)
-
-    def drawn(look: Look, budget: float) -> Explanation:
+    def drawn(plan: Plan, budget: float) -> Explanation:
         seconds = dict(analysis.seconds)
         pictures = draw(
             plan,
             analysis,
             model,
-            look=look,
             grid_seconds=budget,
             seed=seed,
             cache=cache,
             seconds=seconds,
             progress=progress,
         )
-        more = {"icon_size": look.size, "icon_steps": look.steps, "grid_seconds": budget}
+        more = {"icon_size": plan.look.size, "icon_steps": plan.look.steps, "grid_seconds": budget}
         return _put_together(model, seen, analysis, plan, pictures, seconds, {**settings, **more})
 
     if quick:
-        return drawn(QUICK, 0.0)
+        return drawn(plan_pictures(analysis, QUICK, n_groups), 0.0)
+    plan = plan_pictures(analysis, Look(icon_size, icon_steps), n_groups)
     if preview is not None and count_missing(plan, model, seed=seed, cache=cache) > _MANY_ICONS:
         with timed(analysis.seconds, "preview"):
-            preview(drawn(QUICK, 0.0))
-    return drawn(Look(icon_size, icon_steps), grid_seconds)
+            preview(drawn(plan_pictures(analysis, QUICK, n_groups), 0.0))
+    return drawn(plan, grid_seconds)
 
 
 def _put_together(
@@ -137,7 +135,7 @@ def _put_together(
         attributions=dict(analysis.attributions),
         dictionaries={
             name: SemanticDictionary(
-                model.layer(name), analysis.recorded[name].values[0], analysis.top[name], pictures.icons[name]
+                model.layer(name), analysis.recorded[name].values[0], plan.top[name], pictures.icons[name]
             )
             for name in analysis.names
         },

@@ -12,6 +12,7 @@ const SHOWN = {
   spatial: "spatial",
   channels: "channels",
   groups: "groups",
+  experiments: "effects",
 } as const;
 
 /** The evidence that no panel of this page shows; it must not go unseen. */
