@@ -89,10 +89,11 @@ def analyse_layer(
     *,
     method: Method,
     counts: Sequence[int],
+    n_groups: int,
     seed: int,
     progress: Progress,
 ) -> None:
-    """Attribution, groups and experiments of one layer."""
+    """Attribution, groups and experiments of one layer; `n_groups` of `counts` is the number that evidence is about."""
     classes = [score.index for score in analysis.scores]
     with timed(analysis.seconds, f"spatial:{name}"):
         tail = Tail(model, image, layer=name)
@@ -115,6 +116,7 @@ def analyse_layer(
 
     with timed(analysis.seconds, f"experiments:{name}"):
         _experiment(analysis, model, image, name, tail, by_channel, progress)
+        _removal_evidence(analysis, name, n_groups)
 
 
 def analyse_pair(
@@ -265,7 +267,6 @@ def _experiment(
     squares = np.stack([_squares(map_.positions()).ravel() for map_ in maps], 1)
     measure("square", 0, range(rows * columns), "squares", squares, 0.0)
     tick()
-    _removal_evidence(analysis, name, values)
 
 
 def _squares(map_: np.ndarray) -> np.ndarray:
@@ -275,9 +276,9 @@ def _squares(map_: np.ndarray) -> np.ndarray:
     return np.sum([padded[r : r + rows, c : c + columns] for r in range(3) for c in range(3)], axis=0)
 
 
-def _removal_evidence(analysis: Analysis, name: str, values: np.ndarray) -> None:
+def _removal_evidence(analysis: Analysis, name: str, usual: int) -> None:
     """Agreement of predicted and measured removals, beside that of mere strength."""
-    usual = sorted(analysis.groupings[name])[len(analysis.groupings[name]) // 2]
+    values = analysis.recorded[name].values[0]
     position = np.linalg.norm(values, axis=2)
     strength = {
         "channel": values.sum((0, 1))[list(analysis.told[name])],

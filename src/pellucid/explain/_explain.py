@@ -83,7 +83,15 @@ def explain(
     counts = {name: _group_counts(analysis, name, n_groups) for name in names}
     for name in names:
         analyse_layer(
-            analysis, model, seen.image, name, method=method, counts=counts[name], seed=seed, progress=progress
+            analysis,
+            model,
+            seen.image,
+            name,
+            method=method,
+            counts=counts[name],
+            n_groups=n_groups,
+            seed=seed,
+            progress=progress,
         )
     for lower, upper in itertools.pairwise(names):
         analyse_pair(analysis, model, seen.image, lower, upper, method=method, progress=progress)
