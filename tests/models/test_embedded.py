@@ -150,7 +150,7 @@ def test_statistics_cover_the_main_layers(embedded_model):
         for array in vars(layer).values():
             assert array.shape == (embedded_model.layers[name].channels,)
             assert np.isfinite(array).all()
-        assert (layer.peak_mean >= layer.mean).all()
+        assert (layer.peak_mean >= layer.mean - 1e-5).all()  # a vector has one position: the two are the same, rounded
         assert (layer.deviation >= 0).all()
         if name != "logits":
             assert (layer.mean >= 0).all()  # after a ReLU
