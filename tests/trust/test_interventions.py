@@ -364,3 +364,15 @@ def test_errors():
     headless = pellucid.wrap(seeded(plain_net)[:7], size=(40, 32), name="headless")
     with pytest.raises(ModelError, match="headless"):
         intervene(headless, IMAGE, layer="3", remove=[1])
+
+
+def test_the_layer_may_be_left_to_a_unit():
+    model = pellucid.wrap(seeded(plain_net), size=32)
+    image = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0))
+    groups = pellucid.factorize(pellucid.record(model, image[None], "3")["3"], 2)
+    for unit in ("3:2", Channel("3", 2), Position("3", 1, 1), (groups, 1)):
+        said = intervene(model, image, layer="3", remove=[unit, (0, 0)])
+        assert intervene(model, image, remove=[unit, (0, 0)]).layer.name == "3"
+        np.testing.assert_array_equal(intervene(model, image, remove=[unit, (0, 0)]).logits_after, said.logits_after)
+    with pytest.raises(InputError, match="no unit names its layer"):
+        intervene(model, image, remove=[(0, 0)])

@@ -14,7 +14,7 @@ from ..models import Layer, Model
 from ..models._view import Picture, view
 from ..record import Tail
 from ..targets import LOGITS
-from ._units import Fill, Region, as_unit, every_unit, scale_unit
+from ._units import Fill, Region, as_unit, every_unit, named_layer, scale_unit
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def intervene(
     model: Model,
     image: Picture,
     *,
-    layer: str,
+    layer: str | None = None,
     remove: Iterable[Any] = (),
     scale: Mapping[Any, float] | Iterable[tuple[Any, float]] = (),
     fill: Fill = "zero",
@@ -105,7 +105,7 @@ def intervene(
     Args:
         model: it comes back as it was.
         image: a file, a Pillow image, or an array [channels, height, width], sRGB in [0, 1].
-        layer: where.
+        layer: where; by default the layer that the first unit names, as `mixed4d:426` does.
         remove: units: a channel (number, `Channel` or `mixed4d:426`), neuron, position ((row, column), `Position` or
             `mixed4d@4,1`), `Region`, `Group`, or (groups, index).
         scale: units and what part of each is left: .5 dampens, 2 amplifies, 0 removes.
@@ -122,11 +122,11 @@ def intervene(
         >>> len(effect.changes), len(effect.top(3))
         (3, 3)
     """
-    tail = _tail(model, image, layer, tail)
     scaled = scale.items() if isinstance(scale, Mapping) else scale
     wanted = [*((unit, 0.0) for unit in remove), *((unit, float(factor)) for unit, factor in scaled)]
     if not wanted:
         raise InputError("nothing to change; give units in remove=[…] or scale={unit: factor}.")
+    tail = _tail(model, image, layer or named_layer([unit for unit, _ in wanted]), tail)
     _check(fill, [factor for _, factor in wanted])
     units = [(as_unit(model, tail.layer.name, unit, tail.grid), factor) for unit, factor in wanted]
     whole = tail.grid[0]

@@ -1,5 +1,6 @@
 """What can be taken away from a layer, and how: a channel, a neuron, a place, a group."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -84,6 +85,21 @@ def as_unit(model: Model, layer: str, value: Any, grid: Tensor) -> Unit:
         return value
     assert isinstance(value, Channel)
     return value
+
+
+def named_layer(values: Sequence[Any]) -> str:
+    """The layer that the first of some units to name one names.
+
+    Raises:
+        InputError: none does.
+    """
+    for value in values:
+        target = parse_target(value) if isinstance(value, str) else value
+        if isinstance(target, tuple) and len(target) == 2 and getattr(target[0], "layer", None) is not None:
+            return target[0].layer.name
+        if isinstance(target, Channel | Neuron | Position | Group):
+            return target.layer
+    raise InputError("no unit names its layer; say layer='mixed4d', or write a unit as 'mixed4d:426'.")
 
 
 def every_unit(kind: str, grid: Tensor) -> list[Unit]:
