@@ -18,6 +18,7 @@ const SHOWN = {
 /** The evidence that no panel of this page shows; it must not go unseen. */
 export function leftOver(body: ExplanationBody): EvidenceEntry[] {
   const shown = new Set(["explanation"]);
+  for (const { lower, upper } of body.flows) shown.add("flow").add(`flow:${lower}`).add(`flow:${upper}`);
   for (const [word, field] of Object.entries(SHOWN)) {
     for (const { layer } of body[field]) {
       shown.add(word).add(`${word}:${layer}`);
