@@ -214,6 +214,19 @@ def test_several_changes_together():
     np.testing.assert_allclose(again.logits_after, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_a_groups_part_is_that_of_the_untouched_layer():
+    model = wrapped("plain")
+    vector = np.arange(8, dtype=np.float32)
+
+    def change(grid):
+        part = vector[:, None, None] * np.einsum("chw,c->hw", grid, vector) / float(vector @ vector)
+        return np.maximum(put(grid, 7, 0) - part, 0)
+
+    effect = intervene(model, IMAGE, layer="3", remove=[7, Group("3", vector)])
+    expected, _ = by_hand(model, "3", change)
+    np.testing.assert_allclose(effect.logits_after, expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("net", ["added", "tokens", "counting"])
 def test_all_positions_squares_and_channels(net):
     model, layer = wrapped(net), NETS[net][1]
