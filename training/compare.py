@@ -48,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     train, val = read_photos("train", OUT), read_photos("val", OUT)
     order = np.random.default_rng(2).permutation(len(train.images))
     some = Photos(train.images[np.sort(order[:2000])], train.classes[np.sort(order[:2000])])
+    pictures: dict[str, list[np.ndarray]] = {"icons": [], "classes": [], "gradients": []}
     for name in ("plain", "robust"):
         model = candidate(name)
         measured = json.loads((OUT / f"{name}.json").read_text())
@@ -69,16 +70,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         targets = [channel_icon("mixed4d", channel) for channel in range(_CHANNELS)]
         icons = render_icons(model, targets, cache=cache)
         shown = icons.images[..., :3] * icons.images[..., 3:] + 0.95 * (1 - icons.images[..., 3:])
-        _save(_sheet(shown, 16), out / f"candidate_{name}_icons.webp")
+        pictures["icons"].append(_sheet(shown, 16))
         classes = np.linspace(0, len(read_classes()) - 1, _CLASSES).round().astype(int)
         logits = [pellucid.Logit(int(index)) for index in classes]
         made = pellucid.render(model, logits, size=96, steps=192, cache=cache)
-        _save(_sheet(made.images, 12), out / f"candidate_{name}_classes.webp")
-        _save(_gradients(model), out / f"candidate_{name}_gradients.webp")
+        pictures["classes"].append(_sheet(made.images, 12))
+        pictures["gradients"].append(_gradients(model))
         agreements = _agreements(model, val)
         for layer, values in agreements.items():
             low, middle, high = np.percentile(values, (25, 50, 75))
             print(f"  {layer}: attribution agrees with removal at r = {middle:.2f} ({low:.2f}–{high:.2f})", flush=True)
+    for name, (plain, robust) in pictures.items():
+        path = out / f"candidate_{name}.webp"
+        gap = np.ones((12, *plain.shape[1:]), np.float32)
+        to_picture(np.concatenate([plain, gap, robust])).convert("RGB").save(path, "WEBP", quality=85)
+        print(path)
 
 
 def _agreements(model: Model, val: Photos) -> dict[str, list[float]]:
@@ -109,11 +115,6 @@ def _gradients(model: Model) -> np.ndarray:
 
 def _sheet(images: np.ndarray, columns: int) -> np.ndarray:
     return pellucid.Rendering(images, np.zeros((len(images), 0)), ("",) * len(images)).sheet(columns)
-
-
-def _save(sheet: np.ndarray, path: Path) -> None:
-    to_picture(sheet).convert("RGB").save(path, "WEBP", quality=85)
-    print(path)
 
 
 if __name__ == "__main__":
