@@ -268,7 +268,7 @@ def test_save_png(opened, tmp_path: Path, name: str) -> None:
 def test_evidence_that_no_panel_claims_is_still_shown(opened, tmp_path: Path) -> None:
     entry = EvidenceEntry(about="elsewhere:mixed4d", name="agreement", value=0.4, sentence="Of another panel.")
     page = opened(path=export_html(make_bundle(evidence=[entry]), tmp_path / "page.html"))
-    page.get_by_role("region", name="Further checks").get_by_text("Of another panel.").wait_for()
+    page.get_by_role("region", name="How far all of this can be trusted").get_by_text("Of another panel.").wait_for()
 
 
 def test_provenance(opened) -> None:

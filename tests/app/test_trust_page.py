@@ -1,0 +1,110 @@
+"""What was measured about the page, beside its controls, in a real browser."""
+
+from pathlib import Path
+
+import pytest
+from drawn_bundle import EVIDENCE, make_bundle
+
+from pellucid.app import export_html
+from pellucid.bundle import EvidenceEntry
+
+pytestmark = pytest.mark.browser
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+def trust(page):
+    region = page.get_by_role("region", name="How far all of this can be trusted")
+    region.wait_for()
+    return region
+
+
+def entry(about: str, value: float, control: float | None, sentence: str = "A sentence.") -> EvidenceEntry:
+    return EvidenceEntry(about=about, name="agreement", value=value, control=control, sentence=sentence)
+
+
+@pytest.fixture
+def told(opened, tmp_path: Path):
+    """Opens a page with other evidence, and gives the page and its trust panel."""
+
+    def told(entries: list[EvidenceEntry], hash_: str = "#class=425"):
+        page = opened(hash_, path=export_html(make_bundle(evidence=entries), tmp_path / "page.html"))
+        return page, trust(page)
+
+    return told
+
+
+def test_every_measure_stands_below_its_panel(opened) -> None:
+    region = trust(opened("#class=425"))
+    headings = ["The explanation as a whole", "Semantic dictionary", "Spatial attribution", "Channel attribution"]
+    headings += ["Neuron groups", "Experiments"]
+    assert [text.text_content() for text in region.locator("h3").all()] == headings
+    for evidence in EVIDENCE:
+        measure = region.locator(".measure").filter(has_text=evidence.sentence)
+        numbers = measure.locator("dd").all_inner_texts()
+        expected = [evidence.value] if evidence.control is None else [evidence.value, evidence.control]
+        assert [float(text.replace("−", "-")) for text in numbers] == pytest.approx(expected, abs=0.005)
+    tally = " ".join(region.locator(".tally").inner_text().split())
+    assert tally == "● 6 beat their control – 1 has no control for barn"
+
+
+@pytest.mark.parametrize(
+    ("value", "control", "verdict"),
+    [
+        (0.4, 0.4, "says nothing here"),
+        (0.74, 0.96, "says nothing here"),
+        (-0.2, -0.1, "says nothing here"),
+        (0.84, 0.8, "hardly better than its control"),
+        (0.9, None, "has no control"),
+        (0.9, 0.2, ""),
+        (0.1, -0.3, ""),
+    ],
+)
+def test_a_measure_is_worth_what_it_has_over_its_control(told, value: float, control: float, verdict: str) -> None:
+    page, region = told([entry("groups:mixed4d", value, control)], "#layer=mixed4d&class=425")
+    groups = page.get_by_role("region", name="What fires together")
+    groups.wait_for()
+    for place in (region, groups):
+        said = place.locator(".measure .verdict").all_inner_texts()
+        assert [text.split(maxsplit=1)[1] for text in said] == ([verdict] if verdict else [])
+
+
+def test_bars_are_as_long_as_the_numbers_and_none_below_zero(told) -> None:
+    _, region = told([entry("groups:mixed4d", 0.8, 0.2), entry("groups:mixed5a", 0.6, -0.5)])
+    bars = [bar.bounding_box() for bar in region.locator(".measure .bar").all()]
+    assert bars[0]["width"] / bars[1]["width"] == pytest.approx(4, rel=0.02)
+    assert bars[0]["width"] / bars[2]["width"] == pytest.approx(4 / 3, rel=0.02)
+    assert bars[3]["width"] == 0
+
+
+def test_measures_of_other_classes_wait_behind_a_click(told) -> None:
+    entries = [
+        entry("spatial:mixed4d:425", 0.9, 0.1, "About the barn."),
+        entry("spatial:mixed4d:970", 0.3, 0.5, "About the alp."),
+        entry("spatial:mixed4d", 0.8, 0.2, "About all."),
+    ]
+    page, region = told(entries)
+    assert region.locator(".measure").count() == 2
+    assert region.get_by_text("About the barn.").count() == 1
+    region.get_by_text("For the other classes").click()
+    row = region.locator("tbody tr")
+    assert row.locator("td").all_inner_texts() == ["mixed4d", "agreement", "0.30", "0.50", "says nothing here"]
+    row.get_by_role("button", name="alp").click()
+    page.wait_for_function("() => location.hash.includes('class=970')")
+    region.get_by_text("About the alp.").wait_for()
+    assert region.get_by_text("About the barn.").count() == 0
+    tally = " ".join(region.locator(".tally").inner_text().split())
+    assert tally == "● 1 beats its control ○ 1 says nothing here for alp"
+
+
+def test_a_class_without_measures_says_so(told) -> None:
+    _, region = told([entry("spatial:mixed4d:425", 0.9, 0.1)], "#class=805")
+    region.get_by_text("Nothing was measured for soccer ball.").wait_for()
+
+
+def test_it_fits_a_phone(opened) -> None:
+    page = opened("#class=425", **PHONE)
+    region = trust(page)
+    region.scroll_into_view_if_needed()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert all(box.bounding_box()["width"] <= 330 for box in region.locator(".measure").all())

@@ -1,0 +1,39 @@
+import type { EvidenceEntry, ExplanationBody } from "./bundle";
+
+/** What a measure is worth beside its control. */
+export type Verdict = "beats" | "hardly" | "nothing" | "alone";
+
+/** A lead over the control that chance might well give: measures are often correlations over a handful of parts. */
+const HARDLY = 0.1;
+
+export function verdictOf({ value, control }: EvidenceEntry): Verdict {
+  if (control === null) return "alone";
+  if (value <= control) return "nothing";
+  return value - control < HARDLY * Math.max(Math.abs(value), Math.abs(control)) ? "hardly" : "beats";
+}
+
+export const VERDICTS: Record<Verdict, string> = {
+  beats: "beats its control",
+  hardly: "hardly better than its control",
+  nothing: "says nothing here",
+  alone: "has no control",
+};
+
+/** A sign for each, which reads in black and white. */
+export const MARKS: Record<Verdict, string> = { beats: "●", hardly: "◐", nothing: "○", alone: "–" };
+
+/** What a measure is about: the panel, the layer, and the class, as far as each is said. */
+export interface Subject {
+  panel: string;
+  layer: string;
+  classIndex: number | null;
+}
+
+export function subjectOf(body: ExplanationBody, about: string): Subject {
+  const colon = about.indexOf(":");
+  if (colon < 0) return { panel: about, layer: "", classIndex: null };
+  const [panel, rest] = [about.slice(0, colon), about.slice(colon + 1)];
+  // A layer's name may hold colons and numbers: it is known before a class is looked for.
+  const found = body.layers.some(({ name }) => name === rest) ? null : /^(.+):(\d+)$/.exec(rest);
+  return { panel, layer: found ? found[1]! : rest, classIndex: found ? Number(found[2]) : null };
+}
