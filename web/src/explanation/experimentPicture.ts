@@ -44,6 +44,10 @@ export async function saveExperiment(shown: Shown): Promise<void> {
         context.fillRect(EDGE + from, top + above, to - from, below - above);
       }),
     );
+    const small = { size: 12, color: PAPER.soft };
+    write(context, "probability, before and after", left + 130, top - 8, small);
+    write(context, "logit", left + 465, top - 8, { ...small, align: "right" });
+    write(context, "predicted", left + TABLE, top - 8, { ...small, align: "right" });
     outcomes.forEach(({ label, before, after, measured, predicted }, place) => {
       const y = top + place * LINE;
       write(context, label, left, y + 16, { room: 120 });

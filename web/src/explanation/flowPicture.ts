@@ -27,7 +27,8 @@ export async function saveFlow({ body, images, data, asked }: Shown): Promise<vo
   const names = data.columns.map(({ layer }) => layer);
   const file = `${body.title}-${names.join("-")}-flow`;
   await savePicture(file, left + FRAME.width + EDGE, top + height + EDGE, (context) => {
-    write(context, `${body.model.name}: what makes ${asked.words}`, EDGE, EDGE + 14, { size: 16, weight: 600, room: PHOTO });
+    write(context, body.model.name, EDGE, EDGE + 14, { size: 18, weight: 600, room: PHOTO });
+    write(context, `for ${asked.words}`, EDGE, top + high + 26, { size: 15, room: PHOTO });
     context.drawImage(photo, EDGE, top, PHOTO, high);
     layout.boxes.forEach(({ x }, column) =>
       write(context, names[column] ?? "answer", left + x, EDGE + 14, { size: 14, color: PAPER.soft }),
