@@ -7,7 +7,7 @@ from pathlib import Path
 
 def main() -> int:
     page = Path("demo/report.html").resolve()
-    command = [sys.executable, "-m", "pellucid", "explain", "--out", str(page)]
+    command = [str(Path(sys.executable).with_name("pellucid")), "explain", "--out", str(page)]
     done = subprocess.run(command, check=False)
     if done.returncode == 0:
         print(f"\nOpen {page.as_uri()}")

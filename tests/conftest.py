@@ -5,7 +5,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-import torch
+
+# The browser of the page tests runs beside PyTorch; see pellucid_command.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+import torch  # noqa: E402  # OpenMP reads the line above when it is loaded
 
 import pellucid
 

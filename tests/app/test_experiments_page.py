@@ -207,7 +207,7 @@ def test_the_picture_is_saved(opened, tmp_path: Path) -> None:
     download.value.save_as(tmp_path / "saved.png")
     with Image.open(tmp_path / "saved.png") as picture:
         saved = numpy.asarray(picture.convert("L"), dtype=float)
-    # The covered square on the photo, which starts at 32, 72 and is 320 wide; the file has twice the pixels.
-    center = saved[2 * 72 + int(640 * 6.5 / 14) - 20 :, 64 + int(640 * 5.5 / 14) - 20 :][:40, :40]
+    # The covered square on the photo, which starts at 32, 90 and is 320 wide; the file has twice the pixels.
+    center = saved[2 * 90 + int(640 * 6.5 / 14) - 20 :, 64 + int(640 * 5.5 / 14) - 20 :][:40, :40]
     assert center.mean() < 50
-    assert saved[2 * 72 + 20 : 2 * 72 + 60, 64 + 20 : 64 + 60].mean() > 120
+    assert saved[2 * 90 + 20 : 2 * 90 + 60, 64 + 20 : 64 + 60].mean() > 120

@@ -68,7 +68,7 @@ def plan_pictures(analysis: Analysis, look: Look, n_groups: int) -> Plan:
         wanted = set(np.unique(top[name]).tolist()) | set(analysis.told[name])
         wanted |= {channel for vector in groupings[n_groups].channels for channel in heaviest(vector)}
         channels[name] = tuple(sorted(wanted))
-        vectors[name], places[name] = _distinct_groups(analysis, name, look.alike)
+        vectors[name], places[name] = _distinct_groups(analysis, name, look.alike, n_groups)
     return Plan(look, top, channels, vectors, places)
 
 
@@ -119,9 +119,12 @@ def heaviest(vector: np.ndarray, among: Sequence[int] | None = None) -> list[int
 
 
 def _distinct_groups(
-    analysis: Analysis, name: str, alike: float
+    analysis: Analysis, name: str, alike: float, first: int
 ) -> tuple[list[np.ndarray], dict[tuple[int, bool], tuple[int, ...]]]:
-    """Channel factors that differ visibly, and which of them stands for each group of every grouping."""
+    """Channel factors that differ visibly, and which of them stands for each group of every grouping.
+
+    The groups of the grouping that is shown `first` stand for themselves as far as they differ.
+    """
     kept: list[np.ndarray] = []
     places: dict[tuple[int, bool], tuple[int, ...]] = {}
     aligned: Mapping[int, Groups] = {}
@@ -130,6 +133,7 @@ def _distinct_groups(
             aligned = flow.aligned
     every = [((count, False), groups) for count, groups in analysis.groupings[name].items()]
     every += [((count, True), groups) for count, groups in aligned.items()]
+    every.sort(key=lambda entry: entry[0][0] != first)
     for key, groups in every:
         numbers = []
         for vector in groups.channels:

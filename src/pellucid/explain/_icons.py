@@ -31,7 +31,7 @@ class Look:
     size: int = ICON_SIZE
     steps: int = ICON_STEPS
     strongest: int = 4
-    alike: float = 0.92
+    alike: float = 0.88
 
 
 FINE = Look()

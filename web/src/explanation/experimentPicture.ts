@@ -29,7 +29,7 @@ export async function saveExperiment(shown: Shown): Promise<void> {
   const photo = await loadImage(images[body.photo.file]!);
   const high = (PHOTO * body.photo.height) / body.photo.width;
   const left = EDGE + PHOTO + 44;
-  const top = EDGE + 40;
+  const top = EDGE + 58;
   const plot = top + outcomes.length * LINE + 40;
   const height = Math.max(top + high, plot + PLOT + 30) + EDGE;
   await savePicture(`${body.title}-${title}`, left + TABLE + EDGE, height, (context) => {
