@@ -3,6 +3,81 @@
 
 export const SCHEMA = 2;
 
+/** Everything the page of an atlas shows. */
+export interface AtlasBody {
+  /** Heading of the page. */
+  title: string;
+  /** The network whose layers are mapped. */
+  model: ModelCard;
+  /** Name of each class in plain words, by its number. */
+  labels: string[];
+  /** How many images were looked at. */
+  images: number;
+  /** From the first to the last. */
+  layers: AtlasLayer[];
+  /** Maps of single classes. */
+  class_atlases: ClassAtlas[];
+  /** Maps of two classes against each other. */
+  two_class_maps: TwoClassMap[];
+  /** What the patch laboratory found, the strongest first. */
+  trials: PatchTrial[];
+  /** Photos on the maps. */
+  photos: PlacedPhoto[];
+  /** What was measured, `about` being `atlas:LAYER`. */
+  evidence: EvidenceEntry[];
+  /** How long each stage took, in seconds. */
+  seconds: Record<string, number>;
+}
+
+/** The maps of one layer, from the coarsest grid to the finest; all show the same square. */
+export interface AtlasLayer {
+  /** Name of the layer, such as `mixed4d`. */
+  name: string;
+  /** Rows of the layer's grid on the images. */
+  rows: number;
+  /** Columns of it. */
+  columns: number;
+  /** How many channels the layer has. */
+  channels: number;
+  /** How many activation vectors the map is made of. */
+  activations: number;
+  /** Coarse to fine. */
+  maps: CellMap[];
+}
+
+/** The manifest of a bundle that maps layers; its `kind` in JSON is `atlas`. */
+export interface AtlasManifest {
+  kind: "atlas";
+  /** Number of the schema; it rises when an older page could misread a newer bundle. */
+  schema: 2;
+  /** Where the numbers come from. */
+  provenance: Provenance;
+  /** What the page shows. */
+  body: AtlasBody;
+}
+
+/** A map as a grid of cells, each with the mean of the activations that fall into it, as an icon. */
+export interface CellMap {
+  /** Cells side by side. */
+  columns: number;
+  /** Cells one above the other. */
+  rows: number;
+  /** [cells, 2]: column and row of each cell that has an icon; row 0 is at the top. */
+  places: Numbers;
+  /** How many activations each cell holds. */
+  counts: number[];
+  /** [cells][k]: the classes that a cell argues for most, strongest first; their numbers. Empty where none was known. */
+  top: number[][];
+  /** [cells, kept classes]: mean attribution of the cell's activations to the logit of each class of `classes`. */
+  attribution: Numbers;
+  /** The classes whose attribution is kept, rising: all of them, or those that any cell argues for. */
+  classes: number[];
+  /** The icons, each centred in its cell, its side growing with the number of activations. */
+  tiles: Tiles;
+  /** Real pieces for each cell. */
+  patches: PatchSheets | null;
+}
+
 /** Which channels of an earlier layer made the channels of a later one, on this photo. */
 export interface ChannelLinks {
   /** The earlier layer; its channels are those of its channel panel. */
@@ -25,6 +100,16 @@ export interface ChannelPanel {
   firing: Numbers;
   /** What is shown and how it was computed, in plain words; empty for the page's own caption. */
   caption: string;
+}
+
+/** The map of only those activations that argue for one class. */
+export interface ClassAtlas {
+  /** One of the atlas's layers. */
+  layer: string;
+  /** Number of the class. */
+  class_index: number;
+  /** Its map. */
+  map: CellMap;
 }
 
 /** How much each position of a layer adds to the logit of one class. */
@@ -260,6 +345,46 @@ export interface Numbers {
   data: string;
 }
 
+/** Real pieces of images for each cell: what the layer looked at when it answered like this. */
+export interface PatchSheets {
+  /** WebP files, each of `cells` rows, one a cell in their order, the last one perhaps fewer. */
+  files: string[];
+  /** Side of a piece in pixels. */
+  side: number;
+  /** Pieces in a row: the most that a cell has. */
+  columns: number;
+  /** Cells in a file. */
+  cells: number;
+  /** How many pieces each cell has; the rest of its row is empty. */
+  counts: number[];
+}
+
+/** A rendering of one cell pasted on real photos of a class, to see whether it makes the network see another. */
+export interface PatchTrial {
+  /** One of the atlas's layers. */
+  layer: string;
+  /** Number of the class of the photos. */
+  source: number;
+  /** Number of the class that the patch argues for. */
+  aim: number;
+  /** Column and row of the cell on the grid of `columns` cells a side. */
+  place: [number, number];
+  /** Cells a side of that grid. */
+  columns: number;
+  /** WebP file: the patch. */
+  file: string;
+  /** Its side in pixels. */
+  side: number;
+  /** The patch and its controls. */
+  shares: Share[];
+  /** Whether the patch beat every control by more than chance. */
+  found: boolean;
+  /** Photos with the patch that were read as the class aimed at. */
+  examples: Photo[];
+  /** What came out, in plain words. */
+  sentence: string;
+}
+
 /** The picture as the network saw it: resized and cropped, so that every layer's grid covers it exactly. */
 export interface Photo {
   /** Name of a WebP file in the bundle; it may be larger than the network's input. */
@@ -268,6 +393,18 @@ export interface Photo {
   width: number;
   /** Height of the file in pixels. */
   height: number;
+}
+
+/** Where one photo's activations lie on the maps. */
+export interface PlacedPhoto {
+  /** Name of the photo. */
+  title: string;
+  /** The photo as the network saw it. */
+  photo: Photo;
+  /** One of the atlas's layers. */
+  layer: string;
+  /** [rows, columns, 2] in [0, 1]: where each position of the photo lies on the layer's map, x to the right, y down. */
+  positions: Numbers;
 }
 
 /** Where the numbers of a bundle come from; enough to compute them again. */
@@ -288,6 +425,22 @@ export interface Provenance {
   created: string;
 }
 
+/** How many of some photos were misread as the class that was aimed at. */
+export interface Share {
+  /** What was pasted: `patch`, `noise`, `random cells`, `real photo`, or `nothing`. */
+  name: string;
+  /** Size and corner, such as `40 %, lower left`; `any` counts photos that some setting flipped. */
+  setting: string;
+  /** Photos that were then read as the class aimed at. */
+  flipped: number;
+  /** Photos that were tried. */
+  total: number;
+  /** Lower end of the 95 % interval of the share. */
+  low: number;
+  /** Upper end. */
+  high: number;
+}
+
 /** Spatial attribution of one layer, for one or more classes. */
 export interface SpatialPanel {
   /** One of the explanation's layers. */
@@ -300,5 +453,31 @@ export interface SpatialPanel {
   caption: string;
 }
 
+/** One large picture cut into square tiles; where it is empty there is none. */
+export interface Tiles {
+  /** Width of the whole picture in pixels. */
+  width: number;
+  /** Height of the whole picture in pixels. */
+  height: number;
+  /** Side of a tile in pixels; those at the right and lower edge may be smaller. */
+  side: number;
+  /** Name of each tile's WebP file, row by row; empty where nothing is drawn. */
+  files: string[];
+}
+
+/** Activations laid out by which of two classes they argue for: left the first, right the second. */
+export interface TwoClassMap {
+  /** One of the atlas's layers. */
+  layer: string;
+  /** Number of the class at the left. */
+  first: number;
+  /** Number of the class at the right. */
+  second: number;
+  /** Attribution to the second class minus attribution to the first, at the right edge; its negative at the left. */
+  reach: number;
+  /** Its map. */
+  map: CellMap;
+}
+
 /** Every manifest there is. */
-export type Manifest = ExplanationManifest;
+export type Manifest = ExplanationManifest | AtlasManifest;

@@ -1,5 +1,17 @@
 """The one data contract between Python and the web pages: a manifest and its pictures, in a folder or a zip."""
 
+from ._atlas import (
+    AtlasBody as AtlasBody,
+    AtlasLayer as AtlasLayer,
+    CellMap as CellMap,
+    ClassAtlas as ClassAtlas,
+    PatchSheets as PatchSheets,
+    PatchTrial as PatchTrial,
+    PlacedPhoto as PlacedPhoto,
+    Share as Share,
+    Tiles as Tiles,
+    TwoClassMap as TwoClassMap,
+)
 from ._check import check_manifest as check_manifest, check_pictures as check_pictures, pictures as pictures
 from ._explanation import (
     ChannelLinks as ChannelLinks,
@@ -24,6 +36,7 @@ from ._explanation import (
 )
 from ._manifest import (
     SCHEMA as SCHEMA,
+    AtlasManifest as AtlasManifest,
     ExplanationManifest as ExplanationManifest,
     Manifest as Manifest,
     Provenance as Provenance,

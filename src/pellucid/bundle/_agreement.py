@@ -20,7 +20,7 @@ from ._explanation import (
 from ._numbers import numbers_problem, unpack_numbers
 
 # One alphabet for every platform's file system; a leading letter or digit also rules out `..`, `/etc` and hidden files.
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
+FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
 # The panels of which there is at most one a layer, with the words a sentence calls them by.
 _SINGLE = {
@@ -47,11 +47,11 @@ def problems(body: ExplanationBody) -> Iterator[str]:
         []
     """
     yield from _file_problems(body)
-    yield from _repeats("class", [entry.index for entry in body.classes])
+    yield from repeats("class", [entry.index for entry in body.classes])
     known = {entry.index for entry in body.classes}
     if body.versus is not None and not (set(body.versus) <= known and len(set(body.versus)) == 2):
         yield f"`versus` is {body.versus}, not two of the classes"
-    yield from _repeats("layer", [card.name for card in body.layers])
+    yield from repeats("layer", [card.name for card in body.layers])
     misplaced = list(_order_problems(body))
     if misplaced:
         yield from misplaced
@@ -64,13 +64,13 @@ def problems(body: ExplanationBody) -> Iterator[str]:
     for panel in body.grids:
         card = cards[panel.layer]
         what = f"`strength` of the activation grid of {panel.layer!r}"
-        yield from _array_problems(what, panel.strength, (card.rows, card.columns), low=0, high=1)
+        yield from array_problems(what, panel.strength, (card.rows, card.columns), low=0, high=1)
     for panel in body.spatial:
         yield from _spatial_problems(panel, cards[panel.layer], known)
     for entry in body.influences:
         upper, lower = cards[entry.upper], cards[entry.lower]
         shape = (upper.rows, upper.columns, lower.rows, lower.columns)
-        yield from _array_problems(f"the influence of {entry.lower!r} on {entry.upper!r}", entry.values, shape)
+        yield from array_problems(f"the influence of {entry.lower!r} on {entry.upper!r}", entry.values, shape)
     for panel in body.channels:
         yield from _channel_problems(panel, cards[panel.layer], len(body.classes))
     told = {panel.layer: len(panel.channels) for panel in body.channels}
@@ -79,13 +79,13 @@ def problems(body: ExplanationBody) -> Iterator[str]:
         if entry.lower not in told or entry.upper not in told:
             yield f"{what} need the channel attribution of both layers"
         else:
-            yield from _array_problems(what, entry.values, (told[entry.upper], told[entry.lower]))
+            yield from array_problems(what, entry.values, (told[entry.upper], told[entry.lower]))
     for panel in body.groups:
         yield from _group_problems(panel, cards[panel.layer], len(body.classes))
     grouped = {panel.layer: panel for panel in body.groups}
     for flow in body.flows:
         yield from _flow_problems(flow, cards, grouped, len(body.classes))
-    yield from _repeats("the experiment", [(e.layer, e.unit, e.groups, e.factor) for e in body.effects])
+    yield from repeats("the experiment", [(e.layer, e.unit, e.groups, e.factor) for e in body.effects])
     for effects in body.effects:
         yield from _effect_problems(effects, body, cards, grouped)
 
@@ -94,9 +94,9 @@ def _file_problems(body: ExplanationBody) -> Iterator[str]:
     names = [body.photo.file, *(card.icons.file for card in body.layers)]
     names += [panel.file for panel in body.grids] + [panel.icons.file for panel in body.groups]
     for name in names:
-        if not _NAME.fullmatch(name) or name == "manifest.json":
+        if not FILE_NAME.fullmatch(name) or name == "manifest.json":
             yield f"{name!r} is not a file name a bundle may hold; use letters, digits, '_', '-', '.' and '/'"
-    yield from _repeats("a picture", names)
+    yield from repeats("a picture", names)
 
 
 def _order_problems(body: ExplanationBody) -> Iterator[str]:
@@ -105,8 +105,8 @@ def _order_problems(body: ExplanationBody) -> Iterator[str]:
     for field, what in _SINGLE.items():
         layers = [panel.layer for panel in getattr(body, field)]
         yield from _unknown(what, layers, place)
-        yield from _repeats(f"{what} of layer", layers)
-        yield from _unsorted(f"`{field}`", [place[layer] for layer in layers if layer in place])
+        yield from repeats(f"{what} of layer", layers)
+        yield from unsorted(f"`{field}`", [place[layer] for layer in layers if layer in place])
     for field, what in _PAIRS.items():
         pairs = [(entry.lower, entry.upper) for entry in getattr(body, field)]
         yield from _unknown(what, [layer for pair in pairs for layer in pair], place)
@@ -114,15 +114,15 @@ def _order_problems(body: ExplanationBody) -> Iterator[str]:
         for lower, upper in pairs:
             if place[upper] != place[lower] + 1:
                 yield f"{what} leads from {lower!r} to {upper!r}, which are not neighbours in `layers`"
-        yield from _repeats(f"{what} from layer", [lower for lower, _ in pairs])
-        yield from _unsorted(f"`{field}`", [place[lower] for lower, _ in pairs])
+        yield from repeats(f"{what} from layer", [lower for lower, _ in pairs])
+        yield from unsorted(f"`{field}`", [place[lower] for lower, _ in pairs])
     yield from _unknown("an experiment", [effects.layer for effects in body.effects], place)
 
 
 def _sheet_problems(what: str, icons: IconSheet, limit: int | None = None) -> Iterator[str]:
-    yield from _repeats(f"in {what}, channel", icons.channels)
+    yield from repeats(f"in {what}, channel", icons.channels)
     if limit is not None:
-        yield from _beyond(what, icons.channels, limit)
+        yield from beyond(what, icons.channels, limit)
     if icons.labels and len(icons.labels) != len(icons.channels):
         yield f"{what} have {len(icons.labels)} labels for {len(icons.channels)} channels"
 
@@ -139,7 +139,7 @@ def _dictionary_problems(panel: DictionaryPanel, card: LayerCard) -> Iterator[st
 
 def _spatial_problems(panel: SpatialPanel, card: LayerCard, known: set[int]) -> Iterator[str]:
     where = f"the spatial attribution of {panel.layer!r}"
-    yield from _repeats(f"in {where}, class", [entry.class_index for entry in panel.maps])
+    yield from repeats(f"in {where}, class", [entry.class_index for entry in panel.maps])
     for entry in panel.maps:
         if entry.class_index not in known:
             yield f"{where} has a map for class {entry.class_index}, which is not among the classes"
@@ -148,11 +148,11 @@ def _spatial_problems(panel: SpatialPanel, card: LayerCard, known: set[int]) -> 
 
 def _channel_problems(panel: ChannelPanel, card: LayerCard, classes: int) -> Iterator[str]:
     where, count = f"the channel attribution of {panel.layer!r}", len(panel.channels)
-    yield from _repeats(f"in {where}, channel", panel.channels)
-    yield from _unsorted(f"`channels` of {where}", panel.channels)
+    yield from repeats(f"in {where}, channel", panel.channels)
+    yield from unsorted(f"`channels` of {where}", panel.channels)
     yield from _named_problems(where, set(panel.channels), card)
-    yield from _array_problems(where, panel.attribution, (classes, count))
-    yield from _array_problems(f"`firing` of {where}", panel.firing, (count, card.rows, card.columns))
+    yield from array_problems(where, panel.attribution, (classes, count))
+    yield from array_problems(f"`firing` of {where}", panel.firing, (count, card.rows, card.columns))
 
 
 def _group_problems(panel: GroupPanel, card: LayerCard, classes: int) -> Iterator[str]:
@@ -161,19 +161,19 @@ def _group_problems(panel: GroupPanel, card: LayerCard, classes: int) -> Iterato
     if panel.icons.channels != list(range(len(panel.icons.channels))):
         yield f"the icons of {where} are not numbered from 0 up"
     counts = [len(grouping.icons) for grouping in panel.groupings]
-    yield from _repeats(f"in {where}, the grouping of", counts)
-    yield from _unsorted(f"`groupings` of {where}", counts)
+    yield from repeats(f"in {where}, the grouping of", counts)
+    yield from unsorted(f"`groupings` of {where}", counts)
     if panel.usual not in counts:
         yield f"{where} are usually {panel.usual}, but there is no such grouping"
     for grouping in panel.groupings:
         yield from _grouping_problems(f"the {len(grouping.icons)} groups of {panel.layer!r}", grouping, card, classes)
-        yield from _beyond(f"the icons of {where}", grouping.icons, len(panel.icons.channels), "icon", "the sheet")
+        yield from beyond(f"the icons of {where}", grouping.icons, len(panel.icons.channels), "icon", "the sheet")
 
 
 def _grouping_problems(where: str, grouping: Grouping, card: LayerCard, classes: int) -> Iterator[str]:
     count = len(grouping.icons)
-    yield from _array_problems(f"`spatial` of {where}", grouping.spatial, (count, card.rows, card.columns), low=0)
-    yield from _array_problems(f"`attribution` of {where}", grouping.attribution, (classes, count))
+    yield from array_problems(f"`spatial` of {where}", grouping.spatial, (count, card.rows, card.columns), low=0)
+    yield from array_problems(f"`attribution` of {where}", grouping.attribution, (classes, count))
     if len(grouping.channels) != count:
         yield f"`channels` of {where} tell of {len(grouping.channels)} groups, not of {count}"
     yield from _named_problems(where, {channel for group in grouping.channels for channel in group}, card)
@@ -193,7 +193,7 @@ def _flow_problems(
     for row, above in zip(flow.links, upper.groupings, strict=True):
         for links, below in zip(row, lower.groupings, strict=True):
             shape = (len(above.icons), len(below.icons))
-            yield from _array_problems(f"`links` of {where}", links, shape)
+            yield from array_problems(f"`links` of {where}", links, shape)
     if len(flow.aligned) not in (0, len(upper.groupings)):
         yield f"`aligned` of {where} has {len(flow.aligned)} entries, not one for each grouping of {flow.upper!r}"
         return
@@ -205,8 +205,8 @@ def _flow_problems(
         if len(grouping.icons) != count:
             yield f"{where} aligns {len(grouping.icons)} groups with {count}"
         yield from _grouping_problems(f"the {count} aligned groups of {where}", grouping, cards[flow.lower], classes)
-        yield from _beyond(f"{where}", grouping.icons, len(lower.icons.channels), "icon", "the sheet")
-        yield from _array_problems(f"`aligned_links` of {where}", links, (count, count))
+        yield from beyond(f"{where}", grouping.icons, len(lower.icons.channels), "icon", "the sheet")
+        yield from array_problems(f"`aligned_links` of {where}", links, (count, count))
 
 
 def _effect_problems(
@@ -231,15 +231,15 @@ def _effect_problems(
     else:
         units = card.rows * card.columns
     shape = (units, len(body.classes))
-    yield from _array_problems(f"`logits` of {where}", effects.logits, shape)
-    yield from _array_problems(f"`predicted` of {where}", effects.predicted, shape)
-    yield from _array_problems(f"`probabilities` of {where}", effects.probabilities, shape, low=0, high=1)
+    yield from array_problems(f"`logits` of {where}", effects.logits, shape)
+    yield from array_problems(f"`predicted` of {where}", effects.predicted, shape)
+    yield from array_problems(f"`probabilities` of {where}", effects.probabilities, shape, low=0, high=1)
     if len(effects.winners) != units:
         yield f"`winners` of {where} has {len(effects.winners)} entries, not {units}"
-    yield from _beyond(f"`winners` of {where}", effects.winners, len(effects.names), "name", "`names`")
+    yield from beyond(f"`winners` of {where}", effects.winners, len(effects.names), "name", "`names`")
 
 
-def _array_problems(
+def array_problems(
     what: str, numbers: Numbers, shape: tuple[int, ...], *, low: float | None = None, high: float | None = None
 ) -> Iterator[str]:
     if tuple(numbers.shape) != shape:
@@ -264,12 +264,12 @@ def _grid_problems(what: str, grid: Sequence[Sequence[object]], card: LayerCard)
 
 
 def _named_problems(where: str, channels: set[int], card: LayerCard) -> Iterator[str]:
-    yield from _beyond(where, sorted(channels), card.channels)
+    yield from beyond(where, sorted(channels), card.channels)
     for channel in sorted(channels - set(card.icons.channels)):
         yield f"{where} names channel {channel} but the icons of the layer do not show it"
 
 
-def _beyond(
+def beyond(
     where: str, items: Iterable[int], limit: int, what: str = "channel", whole: str = "the layer"
 ) -> Iterator[str]:
     for item in items:
@@ -283,12 +283,12 @@ def _unknown(what: str, layers: Sequence[str], known: Iterable[str]) -> Iterator
             yield f"{what} is of layer {layer!r}, which is not among `layers`"
 
 
-def _unsorted(what: str, items: Sequence[int]) -> Iterator[str]:
+def unsorted(what: str, items: Sequence[int]) -> Iterator[str]:
     if list(items) != sorted(items):
         yield f"{what} is not in rising order"
 
 
-def _repeats(what: str, items: Sequence[Any]) -> Iterator[str]:
+def repeats(what: str, items: Sequence[Any]) -> Iterator[str]:
     seen = set()
     for item in items:
         if item in seen:

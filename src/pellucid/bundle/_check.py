@@ -8,6 +8,8 @@ from PIL import Image
 
 from ..errors import BundleError
 from ._agreement import problems
+from ._atlas import AtlasBody
+from ._atlas_agreement import atlas_pictures, atlas_problems
 from ._explanation import IconSheet
 from ._manifest import Manifest
 
@@ -24,6 +26,8 @@ def pictures(manifest: Manifest) -> dict[str, tuple[int, int]]:
         {'photo.webp': (448, 448), 'icons/mixed4d.webp': (1280, 640), 'grids/mixed4d.webp': (896, 896)}
     """
     body = manifest.body
+    if isinstance(body, AtlasBody):
+        return atlas_pictures(body)
     sizes = {body.photo.file: (body.photo.width, body.photo.height)}
     for icons in (*(card.icons for card in body.layers), *(panel.icons for panel in body.groups)):
         sizes[icons.file] = _sheet_size(icons)
@@ -47,7 +51,8 @@ def check_manifest(manifest: Manifest) -> None:
         >>> from pellucid.bundle import read_bundle
         >>> check_manifest(read_bundle("labrador.zip").manifest)  # doctest: +SKIP
     """
-    for problem in problems(manifest.body):
+    body = manifest.body
+    for problem in atlas_problems(body) if isinstance(body, AtlasBody) else problems(body):
         raise BundleError(f"the manifest does not agree with itself: {problem}.")
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from ._atlas import AtlasBody
 from ._explanation import ExplanationBody, Name, Seconds
 
 SCHEMA = 2
@@ -46,5 +47,19 @@ class ExplanationManifest(
     """What the page shows."""
 
 
-Manifest = ExplanationManifest
-"""Every manifest there is; a union once there are more kinds than one."""
+class AtlasManifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="atlas"):
+    """The manifest of a bundle that maps layers; its `kind` in JSON is `atlas`."""
+
+    schema: Literal[2] = SCHEMA
+    """Number of the schema; it rises when an older page could misread a newer bundle."""
+    provenance: Provenance
+    """Where the numbers come from."""
+    body: AtlasBody
+    """What the page shows."""
+
+
+Manifest = ExplanationManifest | AtlasManifest
+"""Every manifest there is."""
+
+KINDS = ("explanation", "atlas")
+"""Their kinds in JSON."""

@@ -11,7 +11,7 @@ import msgspec
 
 from ..errors import BundleError
 from ._check import check_manifest, check_pictures
-from ._manifest import MANIFEST, SCHEMA, Manifest
+from ._manifest import KINDS, MANIFEST, SCHEMA, Manifest
 
 # Far above any real file of a bundle, far below what a forged zip can unpack to.
 _LARGEST = 512 * 2**20
@@ -141,8 +141,8 @@ def decode_manifest(data: bytes) -> Manifest:
     if header.schema != SCHEMA:
         remedy = "write it again with this version" if header.schema < SCHEMA else "a newer Pellucid wrote it; upgrade"
         raise BundleError(f"it is of schema {header.schema} and this version reads schema {SCHEMA}: {remedy}.")
-    if header.kind != "explanation":
-        raise BundleError(f"it is of kind {header.kind!r} and this version reads 'explanation'.")
+    if header.kind not in KINDS:
+        raise BundleError(f"it is of kind {header.kind!r} and this version reads {' and '.join(map(repr, KINDS))}.")
     try:
         manifest = msgspec.json.decode(data, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

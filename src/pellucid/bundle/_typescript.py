@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from . import _explanation, _manifest
-from ._manifest import SCHEMA, ExplanationManifest
+from . import _atlas, _explanation, _manifest
+from ._manifest import SCHEMA, AtlasManifest, ExplanationManifest
 
 _HEAD = f"""\
 // Made from the structs of pellucid.bundle by `npm run types`; change those, not this file.
@@ -31,7 +31,7 @@ def typescript() -> str:
         >>> "export interface ExplanationManifest {" in typescript()
         True
     """
-    _, components = msgspec.json.schema_components([ExplanationManifest], ref_template="{name}")
+    _, components = msgspec.json.schema_components([ExplanationManifest, AtlasManifest], ref_template="{name}")
     parts = [_HEAD]
     for name in sorted(components):
         summary, fields = _docstrings(name)
@@ -41,7 +41,7 @@ def typescript() -> str:
                 lines.append(f"  /** {fields[field]} */")
             lines.append(f"  {field}: {_type(schema)};")
         parts.append("\n".join([*lines, "}"]) + "\n")
-    parts.append("/** Every manifest there is. */\nexport type Manifest = ExplanationManifest;\n")
+    parts.append("/** Every manifest there is. */\nexport type Manifest = ExplanationManifest | AtlasManifest;\n")
     return "\n".join(parts)
 
 
@@ -69,7 +69,7 @@ def _type(schema: dict[str, Any]) -> str:
 
 def _docstrings(name: str) -> tuple[str, dict[str, str]]:
     """First line of a struct's docstring, and the string below each of its fields."""
-    struct = getattr(_manifest, name, None) or getattr(_explanation, name)
+    struct = next(getattr(module, name) for module in (_manifest, _explanation, _atlas) if hasattr(module, name))
     definition = ast.parse(textwrap.dedent(inspect.getsource(struct))).body[0]
     assert isinstance(definition, ast.ClassDef)
     fields = {}
