@@ -3,8 +3,8 @@
     python benchmarks/waiting_threads.py --busy
 
 Each setting gets a process of its own, because GNU OpenMP reads the environment once, when PyTorch is loaded. Timed are
-12 icons of the embedded network, 96 px, 40 steps; loading is not, and no cache is asked. `--busy` measures each setting a
-second time beside one process that runs in circles. Other work falsifies both numbers: leave the machine alone meanwhile.
+12 icons of the embedded network, 96 px, 40 steps; loading is not, and no cache is asked. `--busy` measures each setting
+a second time beside one process that runs in circles. Other work falsifies both numbers: leave the machine alone.
 """
 
 import argparse
