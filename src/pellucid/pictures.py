@@ -1,6 +1,8 @@
 """Pictures in and out of files: whatever a camera or a browser makes, as sRGB in [0, 1]."""
 
+import io
 import os
+import threading
 import warnings
 from pathlib import Path
 
@@ -37,53 +39,118 @@ def load_image(path: str | os.PathLike[str], *, size: int | tuple[int, int] | No
 
 def to_array(picture: Image.Image, channels: int = 3) -> np.ndarray:
     """float32 [channels, height, width] in [0, 1] of a Pillow picture."""
+    return to_pixels(picture, channels).astype(np.float32) / 255
+
+
+def to_pixels(picture: Image.Image, channels: int = 3) -> np.ndarray:
+    """uint8 [channels, height, width] of a Pillow picture."""
     if channels not in (1, 3):
         raise InputError(f"a picture has 1 or 3 channels, and the model takes {channels}; give it an array instead.")
-    array = np.asarray(picture.convert("RGB" if channels == 3 else "L"), dtype=np.float32) / 255
+    array = np.asarray(picture.convert("RGB" if channels == 3 else "L"))
     return np.ascontiguousarray(array.transpose(2, 0, 1) if channels == 3 else array[None])
 
 
 def open_picture(path: str | os.PathLike[str], *, size: int | tuple[int, int] | None = None) -> Image.Image:
     """The picture as an RGB Pillow image; arguments and errors are those of `load_image`."""
     path = Path(path)
-    box = (size, size) if isinstance(size, int) else size
-    if box is not None and min(box) < 1:
-        raise InputError(f"size is {size}; expected a positive number of pixels, or (height, width).")
+    return _read(path, str(path), size)
+
+
+def decode_picture(content: bytes, name: str, *, size: int | tuple[int, int] | None = None) -> Image.Image:
+    """The picture in the bytes of a file, as `open_picture` gives it; `name` is what errors call it."""
+    return _read(io.BytesIO(content), name, size)
+
+
+def fit_picture(
+    picture: Image.Image, name: str = "the picture", *, size: int | tuple[int, int] | None = None
+) -> Image.Image:
+    """A Pillow image as `open_picture` gives one from a file; `name` is what errors call it."""
+    box = _box(size)
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of damaged metadata, which pixels can do without, and from 89 megapixels up; the limit here
-            # is checked below, before pixels are read.
-            warnings.simplefilter("ignore")
-            with Image.open(path) as opened:
-                if opened.width * opened.height > _MOST_PIXELS:
-                    raise InputError(f"{path} has {opened.width}×{opened.height} px, more than {_MOST_PIXELS:,}.")
-                if box is not None:
-                    # A JPEG can be read at a fraction of its size, which saves most of the time on large photos.
-                    # It may yet be turned, so either side may become the longer one.
-                    opened.draft("RGB", (2 * max(box), 2 * max(box)))
-                picture = ImageOps.exif_transpose(opened)
-                picture = opaque(picture)
+        picture = opaque(ImageOps.exif_transpose(picture))
+    except MemoryError:
+        raise ResourceError(f"not enough memory to read {name}.") from None
+    except Exception as error:  # it may not have been read yet; see _read
+        raise InputError(f"{name} is damaged or cut short: {error}.") from error
+    return _cover(picture, box)
+
+
+def _read(file: Path | io.BytesIO, name: str, size: int | tuple[int, int] | None) -> Image.Image:
+    box = _box(size)
+    try:
+        with _NO_WARNINGS, Image.open(file) as opened:
+            if opened.width * opened.height > _MOST_PIXELS:
+                raise InputError(f"{name} has {opened.width}×{opened.height} px, more than {_MOST_PIXELS:,}.")
+            if box is not None:
+                # A JPEG can be read at a fraction of its size, which saves most of the time on large photos.
+                # It may yet be turned, so either side may become the longer one.
+                opened.draft("RGB", (2 * max(box), 2 * max(box)))
+            picture = ImageOps.exif_transpose(opened)
+            picture = opaque(picture)
     except FileNotFoundError:
-        raise InputError(f"no file {path}.") from None
+        raise InputError(f"no file {name}.") from None
     except IsADirectoryError:
-        raise InputError(f"{path} is a folder, not a picture.") from None
+        raise InputError(f"{name} is a folder, not a picture.") from None
     except UnidentifiedImageError:
         raise InputError(
-            f"{path} is not a picture in a format that can be read (JPEG, PNG, WebP, GIF, TIFF …)."
+            f"{name} is not a picture in a format that can be read (JPEG, PNG, WebP, GIF, TIFF …)."
         ) from None
     except Image.DecompressionBombError:
-        raise InputError(f"{path} has more pixels than can be read ({_MOST_PIXELS:,}).") from None
+        raise InputError(f"{name} has more pixels than can be read ({_MOST_PIXELS:,}).") from None
     except MemoryError:
-        raise ResourceError(f"not enough memory to read {path}.") from None
+        raise ResourceError(f"not enough memory to read {name}.") from None
     except PermissionError:
-        raise InputError(f"{path} may not be read.") from None
+        raise InputError(f"{name} may not be read.") from None
     except InputError:
         raise
     except Exception as error:  # Pillow's readers raise almost anything on a damaged file
-        raise InputError(f"{path} is damaged or cut short: {error}.") from error
-    if box is not None:
-        picture = ImageOps.fit(picture, (box[1], box[0]), Image.Resampling.LANCZOS)
-    return picture
+        raise InputError(f"{name} is damaged or cut short: {error}.") from error
+    return _cover(picture, box)
+
+
+def _box(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    """Height and width."""
+    box = (size, size) if isinstance(size, int) else size
+    if box is not None and min(box) < 1:
+        raise InputError(f"size is {size}; expected a positive number of pixels, or (height, width).")
+    return box
+
+
+def _cover(picture: Image.Image, box: tuple[int, int] | None) -> Image.Image:
+    if box is None or picture.size == (box[1], box[0]):
+        return picture
+    return ImageOps.fit(picture, (box[1], box[0]), Image.Resampling.LANCZOS)
+
+
+class _NoWarnings:
+    """Silences warnings while any thread is within.
+
+    Pillow warns of damaged metadata, which pixels can do without, and from 89 megapixels up, where `_read` has a limit
+    of its own. `warnings.catch_warnings` puts back what it found, so that two threads that leave it in the order
+    in which they came would silence everything for good; here the first takes and the last gives back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._within = 0
+        self._caught = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._within:
+                self._caught = warnings.catch_warnings()
+                self._caught.__enter__()
+                warnings.simplefilter("ignore")
+            self._within += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._within -= 1
+            if not self._within:
+                self._caught.__exit__(None, None, None)
+
+
+_NO_WARNINGS = _NoWarnings()
 
 
 def opaque(picture: Image.Image) -> Image.Image:
