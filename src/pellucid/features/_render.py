@@ -1,6 +1,7 @@
 """`render`: pictures of what units respond to, many at once."""
 
 import dataclasses
+import hashlib
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -73,7 +74,8 @@ def render(
             what suits the parametrization. Momentum makes pictures of the Fourier kind weaker: see `docs/design`.
         schedule: `anneal` lowers the learning rate to nothing over the last third, `constant` leaves it.
         copies: images for each target; with an objective that compares them (`objectives.Likeness`), optimized jointly.
-        start: an image to start from, [channels, height, width] in [0, 1], instead of a random one.
+        start: an image to start from, [channels, height, width] in [0, 1], instead of a random one; or one for each
+            target, [targets, channels, height, width].
         alpha: give the images a fourth channel, opacity, and let them leave transparent what does not matter.
         snapshots: steps after which to keep the images.
         precision: of the network's arithmetic. `auto` takes bfloat16 where the processor computes in it (CUDA, AMX,
@@ -116,13 +118,13 @@ def render(
         raise InputError("render needs at least one target.")
     if copies < 1:
         raise InputError(f"copies is {copies}; expected 1 or more.")
-    first = _start_image(model, start, settings)
-    jobs = [_job(model, objective, copies, first, alpha) for _, objective in named]
+    first = _start_images(model, start, settings, len(named))
+    jobs = [_job(model, objective, copies, image, alpha) for (_, objective), image in zip(named, first, strict=True)]
     settings = dataclasses.replace(settings, precision=_precision(precision, model))
     recipes = [[_recipe(model, job, settings, copy) for copy in range(copies)] for job in jobs]
 
     done: dict[int, tuple[np.ndarray, np.ndarray, dict[int, np.ndarray]]] = {}
-    if cache is not None and not settings.snapshots and first is None:
+    if cache is not None and not settings.snapshots:
         for index, recipe in enumerate(recipes):
             entries = [_recalled(cache, one, precision) for one in recipe]
             if all(entry is not None for entry in entries):
@@ -137,7 +139,7 @@ def render(
             curves = result.objective[part].numpy()
             if cache is not None:
                 images = np.round(images * 255) / np.float32(255)
-                if not result.interrupted and first is None:
+                if not result.interrupted:
                     for recipe, image, curve in zip(recipes[index], images, curves, strict=True):
                         cache.write(recipe, image, np.round(curve, 4).tolist())
             snaps = {step: s[part].permute(0, 2, 3, 1).numpy() for step, s in result.snapshots.items()}
@@ -291,15 +293,22 @@ def _job(model: Model, objective: Objective, copies: int, start: Tensor | None, 
     return Job(checked, copies, RenderCache.key(to_json(checked)), start)
 
 
-def _start_image(model: Model, start: Tensor | np.ndarray | None, settings: Settings) -> Tensor | None:
+def _start_images(
+    model: Model, start: Tensor | np.ndarray | None, settings: Settings, count: int
+) -> Sequence[Tensor | None]:
+    """The image that each target starts from."""
     if start is None:
-        return None
-    image = model.check_images(torch.as_tensor(start)[None])[0].float()
-    if tuple(image.shape[1:]) != settings.size:
+        return [None] * count
+    given = torch.as_tensor(start)
+    images = model.check_images(given if given.ndim == 4 else given[None]).float()
+    if given.ndim == 4 and len(images) != count:
+        raise InputError(f"start has {len(images)} images for {count} targets; give one for each, or a single one.")
+    if tuple(images.shape[2:]) != settings.size:
         raise InputError(
-            f"start is {list(image.shape[1:])} px, size is {list(settings.size)}; give size={tuple(image.shape[1:])}."
+            f"start is {list(images.shape[2:])} px, size is {list(settings.size)}; "
+            f"give size={tuple(images.shape[2:])}."
         )
-    return image
+    return list(images.expand(count, -1, -1, -1))
 
 
 def _precision(wanted: Precision, model: Model) -> Literal["float32", "bfloat16"]:
@@ -322,7 +331,7 @@ def fast_bfloat16(device: torch.device) -> bool:
 
 def _recipe(model: Model, job: Job, settings: Settings, copy: int) -> dict[str, Any]:
     """Everything that one image depends on."""
-    return {
+    recipe = {
         "engine": 1,  # raised when the same recipe would give other pictures
         "model": model.digest,
         "objective": to_json(job.objective),
@@ -330,6 +339,9 @@ def _recipe(model: Model, job: Job, settings: Settings, copy: int) -> dict[str, 
         "copy": copy,
         "settings": describe(settings),
     }
+    if job.start is not None:
+        recipe["start"] = hashlib.sha256(job.start.cpu().contiguous().numpy().tobytes()).hexdigest()[:32]
+    return recipe
 
 
 def as_asked(recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -74,6 +74,11 @@ class Tail:
         way = "traced" if self.remark is None else "through hooks"
         return f"<Tail of {self.model.name} from {self.layer.name} to {', '.join(self.outputs)}, {way}>"
 
+    @property
+    def fits_any_image(self) -> bool:
+        """Whether grids of other images give what the model answers about those: nothing beside the layer is needed."""
+        return self.remark is None and not any(on_image for _, on_image in self._shared)
+
     def __call__(self, grids: Tensor) -> dict[str, Tensor]:
         """The layers of `to`, each [n, channels, rows, columns], for `grids` [n, channels, rows, columns]."""
         if grids.ndim != 4 or grids.shape[1:] != self.grid.shape[1:]:
