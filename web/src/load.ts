@@ -1,4 +1,12 @@
-import { SCHEMA, type IconSheet, type LayerCard, type Manifest } from "./bundle";
+import { checkAtlas } from "./atlas/check";
+import {
+  SCHEMA,
+  type AtlasManifest,
+  type ExplanationManifest,
+  type IconSheet,
+  type LayerCard,
+} from "./bundle";
+import { checkFields, damaged, DataError, record } from "./checks";
 import { bytesOf } from "./numbers";
 
 /** The lists that Python writes even where they are empty. */
@@ -7,17 +15,23 @@ const LISTS = [
   ...["flows", "effects", "evidence"],
 ];
 
+/** A file name as a bundle may hold it: no scheme, nothing above its own folder. */
+const FILE_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]*(\/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$/;
+
 /** A manifest and, for every file it names, an address that an <img> can show. */
 export interface Data {
-  manifest: Manifest;
+  manifest: ExplanationManifest;
   images: Record<string, string>;
 }
 
-/** The page has no data that it can show; the message is a sentence for the reader. */
-export class DataError extends Error {}
+/** The same for an atlas. */
+export interface AtlasData {
+  manifest: AtlasManifest;
+  images: Record<string, string>;
+}
 
 /** The data that Python put into the page. */
-export function readData(source: Document): Data {
+export function readData(source: Document): Data | AtlasData {
   const text = source.getElementById("bundle")?.textContent?.trim();
   if (!text || text === "null") {
     throw new DataError("This page holds no data yet: make one with pellucid.app.export_html.");
@@ -31,35 +45,39 @@ export function readData(source: Document): Data {
   return checked(found);
 }
 
-function checked(found: unknown): Data {
+/** Whether the data is an atlas. */
+export function isAtlas(data: Data | AtlasData): data is AtlasData {
+  return data.manifest.kind === "atlas";
+}
+
+function checked(found: unknown): Data | AtlasData {
   const { manifest, images } = record(found);
   const { schema, kind, body, provenance } = record(manifest);
   if (schema !== SCHEMA) {
     throw new DataError(`This page reads schema ${SCHEMA} and its data is of ${String(schema)}: export it again.`);
   }
-  if (kind !== "explanation") {
-    throw new DataError(`This page shows explanations, but its data is of kind “${String(kind)}”.`);
+  if (kind !== "explanation" && kind !== "atlas") {
+    throw new DataError(`This page shows explanations and atlases, but its data is of kind “${String(kind)}”.`);
   }
-  const { photo, model } = record(body);
   record(provenance);
-  record(model);
-  for (const list of LISTS) if (!Array.isArray(record(body)[list])) throw damaged();
-  const data = { manifest: manifest as Manifest, images: record(images) as Record<string, string> };
-  const told = data.manifest.body;
+  record(record(body).model);
+  const addresses = record(images) as Record<string, string>;
+  if (kind === "explanation") return checkedExplanation(manifest as ExplanationManifest, addresses);
+  const atlas = manifest as AtlasManifest;
+  for (const file of checkAtlas(atlas.body)) unpackWhenShown(addresses, file, atlasAddress);
+  return { manifest: atlas, images: addresses };
+}
+
+function checkedExplanation(manifest: ExplanationManifest, images: Record<string, string>): Data {
+  const told = manifest.body;
+  const { photo } = record(told);
+  for (const list of LISTS) if (!Array.isArray(record(told)[list])) throw damaged();
   if (!told.classes.length) throw damaged();
   const sheets = [...told.layers, ...told.groups].map((entry) => record(record(entry).icons) as unknown as IconSheet);
   for (const sheet of sheets) if (!Array.isArray(sheet.channels)) throw damaged();
   const files = [record(photo).file, ...sheets.map((sheet) => sheet.file), ...told.grids.map((grid) => grid.file)];
-  for (const file of files) {
-    const address = data.images[String(file)];
-    if (typeof address !== "string") {
-      throw new DataError(`A picture is missing in this page (${String(file)}): export it again.`);
-    }
-    // Unpacked when a panel first shows it, so that the page is there before ten megabytes are.
-    let made = "";
-    Object.defineProperty(data.images, String(file), { get: () => (made ||= blobAddress(address)) });
-  }
-  void data.images[String(record(photo).file)];
+  for (const file of files) unpackWhenShown(images, String(file), blobAddress);
+  void images[String(record(photo).file)];
   for (const entry of told.classes) {
     checkFields(entry, { index: "number", label: "string", logit: "number", probability: "number" });
   }
@@ -74,7 +92,24 @@ function checked(found: unknown): Data {
     for (const grid of [panel.top, panel.values]) checkGrid(grid, cards.get(panel.layer)!);
   }
   for (const panel of told.spatial) for (const map of panel.maps) checkGrid(map.values, cards.get(panel.layer)!);
-  return data;
+  return { manifest, images };
+}
+
+/** Unpacked when a panel first shows it, so that the page is there before ten megabytes are. */
+function unpackWhenShown(images: Record<string, string>, file: string, unpack: (address: string) => string): void {
+  const property = Object.getOwnPropertyDescriptor(images, file);
+  if (property?.get) return;
+  const address: unknown = property?.value;
+  if (typeof address !== "string") {
+    throw new DataError(`A picture is missing in this page (${file}): export it again.`);
+  }
+  let made = "";
+  Object.defineProperty(images, file, { get: () => (made ||= unpack(address)) });
+}
+
+/** Pictures of a large atlas lie beside the page, below its own folder; nothing else may be asked for. */
+function atlasAddress(address: string): string {
+  return FILE_NAME.test(address) ? address : blobAddress(address);
 }
 
 /** A short address for a data: URL, so that a megabyte of text does not stand in every style that shows the picture. */
@@ -91,18 +126,4 @@ function blobAddress(address: string): string {
 function checkGrid(grid: unknown, { rows, columns }: LayerCard): void {
   if (!Array.isArray(grid) || grid.length !== rows) throw damaged();
   if (!grid.every((row) => Array.isArray(row) && row.length === columns)) throw damaged();
-}
-
-function checkFields(entry: unknown, types: Record<string, string>): void {
-  const found = record(entry);
-  for (const [name, type] of Object.entries(types)) if (typeof found[name] !== type) throw damaged();
-}
-
-function record(value: unknown): Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw damaged();
-  return value as Record<string, unknown>;
-}
-
-function damaged(): DataError {
-  return new DataError("The data in this page is damaged: a part of it is missing. Export it again from its bundle.");
 }
