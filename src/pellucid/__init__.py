@@ -2,6 +2,7 @@
 
 __version__ = "0.1.0"
 
+from .atlas import Atlas as Atlas, build_atlas as build_atlas, open_atlas as open_atlas
 from .attribution import Attribution as Attribution, attribute as attribute, attribute_many as attribute_many
 from .errors import (
     BundleError as BundleError,

@@ -3,15 +3,22 @@
 import base64
 import importlib.resources
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from ..bundle import Bundle, check_pictures, encode_manifest, pictures, read_bundle
-from ..store._files import write_file
+from ..store._files import write_file, write_folder
 
 # The built page holds this block exactly once; `web/page.html` is its source.
 _SLOT = b'<script type="application/json" id="bundle">null</script>'
+
+# The page may show pictures that are part of it; a site, those of its own folder too.
+_POLICY = b"img-src data: blob:"
+_POLICY_BESIDE = b"img-src 'self' file: data: blob:"
+# By this file a folder that may be replaced is known.
+_MARKER = "pellucid.txt"
 
 # A script element ends at the first `</script`, whatever the JSON around it says, and `<!--` changes how it is read.
 # The last two are line ends in JavaScript before 2019; escaping them costs nothing.
@@ -42,6 +49,36 @@ def export_html(bundle: Bundle | str | os.PathLike[str], path: str | os.PathLike
     return path
 
 
+def export_site(bundle: Bundle | str | os.PathLike[str], folder: str | os.PathLike[str]) -> Path:
+    """The path of `index.html` in a folder, after that and the pictures beside it were written there.
+
+    For atlases that are too large for one file; it opens from the disk and from any server of files.
+
+    Args:
+        bundle: a bundle, or the path of one.
+        folder: to make or replace; it appears at once, whole.
+
+    Raises:
+        BundleError: the bundle is damaged or does not agree with itself.
+        ResourceError: the disk is full.
+        InputError: `folder` cannot be written, or holds something else.
+
+    Example:
+        >>> from pellucid.app import export_site
+        >>> export_site("atlas.zip", "site")  # doctest: +SKIP
+        PosixPath('site/index.html')
+    """
+    if not isinstance(bundle, Bundle):
+        bundle = read_bundle(bundle)
+    folder = Path(folder)
+    names = pictures(bundle.manifest)
+    page = _filled(bundle, {name: name for name in names})
+    page = page.replace(_POLICY, _POLICY_BESIDE, 1)
+    files = {name: bundle.files[name] for name in names}
+    write_folder(folder, {"index.html": page, _MARKER: b"pellucid\n", **files}, marker=_MARKER)
+    return folder / "index.html"
+
+
 def page_html(bundle: Bundle) -> bytes:
     """The same page as bytes, UTF-8.
 
@@ -56,12 +93,17 @@ def page_html(bundle: Bundle) -> bytes:
         >>> page_html(read_bundle("labrador.zip"))[:15]  # doctest: +SKIP
         b'<!doctype html>'
     """
-    manifest = encode_manifest(bundle.manifest)
-    check_pictures(bundle.manifest, bundle.files)
     images = {
         name: "data:image/webp;base64," + base64.b64encode(bundle.files[name]).decode("ascii")
         for name in pictures(bundle.manifest)
     }
+    return _filled(bundle, images)
+
+
+def _filled(bundle: Bundle, images: Mapping[str, str]) -> bytes:
+    """The page with a bundle's manifest and an address for each of its pictures."""
+    manifest = encode_manifest(bundle.manifest)
+    check_pictures(bundle.manifest, bundle.files)
     data = msgspec.json.encode({"manifest": msgspec.Raw(manifest), "images": images}).decode("utf-8")
     for character, escape in _ESCAPES.items():
         data = data.replace(character, escape)

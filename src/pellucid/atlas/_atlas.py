@@ -12,9 +12,10 @@ from ..errors import InputError, TargetError
 from ..models import Model
 from ._cells import Cells
 from ._collect import STAGE, Shard, shards_of
-from ._folder import Folder, Manifest, key_of
+from ._folder import Folder, Manifest, Source, key_of
 from ._icons import CellIcons
 from ._project import Layout
+from ._sources import Images, open_images
 from ._vectors import Vectors, vectors_of
 
 
@@ -91,6 +92,11 @@ class Atlas:
         """The runs of images that the vectors are kept in."""
         manifest = self.manifest
         return shards_of(manifest.sources, manifest.digest, manifest.size, manifest.settings)
+
+    @cached_property
+    def sources(self) -> list[Images | None]:
+        """The images, opened again; `None` for those that are gone, have changed, or were objects of Python."""
+        return [reopened(source) for source in self.manifest.sources]
 
     def layer_place(self, layer: str) -> int:
         """Place of a layer in the list."""
@@ -174,6 +180,15 @@ class Atlas:
             raise InputError(f"the atlas has no grid of {grid}; it has {', '.join(map(str, self.grids))}.")
         return Cells.from_arrays(self.folder.read("cells", self.key("cells", layer, grid)))
 
+    def cell_classes(self, layer: str, grid: int, number: int, most: int = 3) -> str:
+        """The classes that a cell argues for most, as words; empty where none is known."""
+        cells = self.cells(layer, grid)
+        if not cells.attributed[number]:
+            return ""
+        argued = cells.attribution[number]
+        best = np.argsort(-argued, kind="stable")[:most]
+        return ", ".join(self.labels[label] for label in best if argued[label] > 0)
+
     def icons(self, layer: str, grid: int | None = None) -> CellIcons:
         """The pictures of the cells of one grid, in their order."""
         return CellIcons(**self.folder.read("icons", self.key("icons", layer, self.grids[0] if grid is None else grid)))
@@ -205,6 +220,15 @@ class Atlas:
         """Which image each founding vector is of, as one number."""
         parts = self.vectors(layer, founding=True).parts("image")
         return np.concatenate([(np.int64(place) << 32) + image for place, (_, image) in enumerate(parts)])
+
+
+def reopened(source: Source) -> Images | None:
+    """The images of a source where they are still the same."""
+    try:
+        images = open_images(source.path) if source.path is not None else None
+    except InputError:
+        return None
+    return images if images is not None and images.digest == source.digest else None
 
 
 def open_atlas(path: str | Path) -> Atlas:

@@ -13,7 +13,7 @@ from ..errors import InputError, TargetError
 from ..events import Event, Progress, silent
 from ..models import Model
 from ..store import RenderCache
-from ._atlas import Atlas
+from ._atlas import Atlas, reopened
 from ._cells import cell_of, sum_up
 from ._collect import collect
 from ._folder import Folder, Manifest, Settings, Source
@@ -109,7 +109,7 @@ def build_atlas(
         if folder.exists:
             manifest = _continued(folder.read_manifest(), manifest)
         folder.write_manifest(manifest)
-        return _run(folder, model, manifest, _sources_of(manifest, {0: opened}), progress)
+        return _run(folder, model, manifest, [opened, *map(reopened, manifest.sources[1:])], progress)
 
 
 def add_images(
@@ -144,9 +144,7 @@ def add_images(
         sources = [*manifest.sources, _source(opened)]
         founders = len(sources) if refit else manifest.founders
         manifest = msgspec.structs.replace(manifest, sources=sources, founders=founders)
-        given = {len(sources) - 1: opened}
-        made = _run(folder, model, manifest, _sources_of(manifest, given), progress)
-        return made
+        return _run(folder, model, manifest, [*map(reopened, manifest.sources[:-1]), opened], progress)
 
 
 def _run(
@@ -275,20 +273,6 @@ def _source(images: Images) -> Source:
     if not len(images):
         raise InputError(f"{images.where} holds no images.")
     return Source(where=images.where, path=images.reopen(), digest=images.digest, count=len(images))
-
-
-def _sources_of(manifest: Manifest, given: dict[int, Images]) -> list[Images | None]:
-    """Every source, opened again where that is possible."""
-    opened: list[Images | None] = []
-    for number, source in enumerate(manifest.sources):
-        images = given.get(number)
-        if images is None and source.path is not None:
-            try:
-                images = open_images(source.path)
-            except InputError:
-                images = None
-        opened.append(images if images is not None and images.digest == source.digest else None)
-    return opened
 
 
 def _continued(found: Manifest, wanted: Manifest) -> Manifest:

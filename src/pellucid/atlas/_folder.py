@@ -191,6 +191,10 @@ class Folder:
                 f"{path} of the atlas is missing or damaged; run `pellucid atlas build … --resume`."
             ) from error
 
+    def keys(self, stage: str) -> list[str]:
+        """Names of every file of a stage."""
+        return sorted(path.stem for path in (self.path / stage).glob("*.safetensors"))
+
     def notes(self, stage: str, key: str) -> dict[str, Any]:
         """What was written beside the arrays."""
         with self.opened(stage, key) as file:

@@ -1,12 +1,12 @@
 """An atlas as a bundle for the page."""
 
-import dataclasses
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 import torch
+from PIL import Image
 
 from .. import __version__
 from ..bundle import (
@@ -15,47 +15,43 @@ from ..bundle import (
     AtlasManifest,
     Bundle,
     CellMap,
+    ClassAtlas,
     ModelCard,
+    PatchTrial,
+    Photo,
+    PlacedPhoto,
     Provenance,
+    Share,
+    TwoClassMap,
     pack_numbers,
 )
-from ..errors import InputError
 from ..events import Event, Progress, silent
 from ..models import Model
 from ._atlas import Atlas
 from ._cells import Cells
-from ._pictures import draw_pieces, draw_tiles
-from ._sources import Images, open_images
+from ._classes import CLASS_STAGE, PAIR_STAGE, ClassMap, class_maps
+from ._patches import Trial, kept_trials
+from ._pictures import as_webp, draw_pieces, draw_tiles
+from ._place import Placed, placed_photos
+from ._sources import Images
 
 _TOP = 5
 # So many numbers of attribution a map are kept, 2 bytes each; of larger ones, the classes that most cells argue for.
 _MOST_NUMBERS = 2_000_000
 
 
-@dataclasses.dataclass
-class Extras:
-    """What is on the page beside the maps of the layers: see the kinds of `pellucid.bundle`."""
-
-    class_atlases: list = dataclasses.field(default_factory=list)
-    two_class_maps: list = dataclasses.field(default_factory=list)
-    trials: list = dataclasses.field(default_factory=list)
-    photos: list = dataclasses.field(default_factory=list)
-    files: dict[str, bytes] = dataclasses.field(default_factory=dict)
-
-
-def to_bundle(
-    atlas: Atlas, model: Model, *, extras: Extras | None = None, pieces: bool = True, progress: Progress = silent
-) -> Bundle:
-    """What the page shows: every map of every layer, as tiles, with real pieces of images.
+def to_bundle(atlas: Atlas, model: Model, *, pieces: bool = True, progress: Progress = silent) -> Bundle:
+    """What the page shows: every map of every layer, as tiles, with real pieces of images; class atlases, maps of two
+    classes, trials of patches and photos that the atlas keeps.
 
     Args:
         model: the network that the atlas is of.
-        extras: class atlases, maps of two classes, trials and photos.
         pieces: whether to read the images again for pieces of them.
+        progress: receives an event for each grid.
     """
-    manifest, extras = atlas.manifest, extras or Extras()
-    files: dict[str, bytes] = dict(extras.files)
-    sources = reopened(atlas) if pieces else []
+    manifest = atlas.manifest
+    files: dict[str, bytes] = {}
+    sources = atlas.sources if pieces else []
     layers = []
     for name in atlas.layers:
         place = model.layer(name)
@@ -76,16 +72,38 @@ def to_bundle(
                 maps=maps,
             )
         )
+
+    def class_map(entry: ClassMap, prefix: str) -> CellMap:
+        made, new = map_of(entry.cells, entry.icons.images, prefix, atlas, model, entry.layer, sources)
+        files.update(new)
+        return made
+
+    def picture(name: str, pixels: np.ndarray) -> str:
+        files[name] = as_webp(Image.fromarray(pixels))
+        return name
+
     body = AtlasBody(
         title=manifest.title,
         model=ModelCard(name=manifest.model, input_rows=manifest.size[0], input_columns=manifest.size[1]),
         labels=manifest.labels,
         images=atlas.images,
         layers=layers,
-        class_atlases=extras.class_atlases,
-        two_class_maps=extras.two_class_maps,
-        trials=extras.trials,
-        photos=extras.photos,
+        class_atlases=[
+            ClassAtlas(layer=entry.layer, class_index=entry.classes[0], map=class_map(entry, f"classes/{number}"))
+            for number, entry in enumerate(class_maps(atlas, CLASS_STAGE))
+        ],
+        two_class_maps=[
+            TwoClassMap(
+                layer=entry.layer,
+                first=entry.classes[0],
+                second=entry.classes[1],
+                reach=entry.reach,
+                map=class_map(entry, f"pairs/{number}"),
+            )
+            for number, entry in enumerate(class_maps(atlas, PAIR_STAGE))
+        ],
+        trials=[_trial(number, trial, picture) for number, trial in enumerate(kept_trials(atlas))],
+        photos=[_placed(number, placed, picture) for number, placed in enumerate(placed_photos(atlas))],
         evidence=atlas.evidence,
         seconds=manifest.seconds,
     )
@@ -141,16 +159,36 @@ def map_of(
     return made, files | more
 
 
-def reopened(atlas: Atlas) -> list[Images | None]:
-    """The atlas's images, opened again where they are still the same."""
-    found: list[Images | None] = []
-    for source in atlas.manifest.sources:
-        try:
-            images = open_images(source.path) if source.path is not None else None
-        except InputError:
-            images = None
-        found.append(images if images is not None and images.digest == source.digest else None)
-    return found
+def _trial(number: int, trial: Trial, picture: Callable[[str, np.ndarray], str]) -> PatchTrial:
+    return PatchTrial(
+        layer=trial.layer,
+        source=trial.source,
+        aim=trial.aim,
+        place=trial.place,
+        columns=trial.columns,
+        file=picture(f"trials/{number}/patch.webp", trial.patch),
+        side=len(trial.patch),
+        shares=[Share(**vars(share)) for share in trial.shares],
+        found=trial.found,
+        examples=[
+            _photo(picture(f"trials/{number}/{place}.webp", pixels), pixels)
+            for place, pixels in enumerate(trial.examples)
+        ],
+        sentence=trial.sentence,
+    )
+
+
+def _placed(number: int, placed: Placed, picture: Callable[[str, np.ndarray], str]) -> PlacedPhoto:
+    return PlacedPhoto(
+        title=placed.title,
+        photo=_photo(picture(f"photos/{number}.webp", placed.photo), placed.photo),
+        layer=placed.layer,
+        positions=pack_numbers(placed.positions),
+    )
+
+
+def _photo(name: str, pixels: np.ndarray) -> Photo:
+    return Photo(file=name, width=pixels.shape[1], height=pixels.shape[0])
 
 
 def safe(name: str) -> str:

@@ -45,8 +45,8 @@ _WORDNET = re.compile(r"(n\d{8})_")
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _MOST_FILES = 100_000
 # So much of a Parquet file is held at a time, and so many such pieces.
-_WINDOW_BYTES = 64 << 20
-_WINDOWS = 3
+_WINDOW_BYTES = 16 << 20
+_WINDOWS = 4
 # Python objects are told apart by the content of so many of their items.
 _SAMPLES = 32
 

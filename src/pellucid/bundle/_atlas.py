@@ -47,7 +47,7 @@ class CellMap(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     counts: list[Count]
     """How many activations each cell holds."""
     top: list[list[Index]]
-    """[cells][k]: the classes that a cell argues for most, strongest first; their numbers. Empty where none was known."""
+    """[cells][k]: numbers of the classes that a cell argues for most, strongest first; empty where none is known."""
     attribution: Numbers
     """[cells, kept classes]: mean attribution of the cell's activations to the logit of each class of `classes`."""
     classes: list[Index]
@@ -155,7 +155,7 @@ class PlacedPhoto(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     layer: Name
     """One of the atlas's layers."""
     positions: Numbers
-    """[rows, columns, 2] in [0, 1]: where each position of the photo lies on the layer's map, x to the right, y down."""
+    """[rows, columns, 2] in [0, 1]: where each position of the photo lies on the map, x to the right, y down."""
 
 
 class AtlasBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""The command line: `pellucid models | layers | render | explain | dream`. It parses, calls and prints."""
+"""The command line: `pellucid models | layers | render | explain | dream | atlas`. It parses, calls and prints."""
 
 import json
 import os
@@ -12,12 +12,10 @@ from rich.table import Table
 
 from .. import __version__
 from ..errors import PellucidError
+from ._atlas import atlas
+from ._options import MODEL, QUIET, SEED, WEIGHTS, load_model
 from ._progress import bars
 
-_MODEL = click.option("--model", "name", default="tiny_inception", show_default=True, help="See `pellucid models`.")
-_WEIGHTS = click.option("--weights", type=click.Path(), help="File or folder of weights, instead of looking for them.")
-_SEED = click.option("--seed", default=0, show_default=True, help="Of all randomness.")
-_QUIET = click.option("--quiet", is_flag=True, help="No progress bars.")
 _NO_CACHE = click.option("--no-cache", is_flag=True, help="Render anew, and keep nothing.")
 
 
@@ -25,6 +23,9 @@ _NO_CACHE = click.option("--no-cache", is_flag=True, help="Render anew, and keep
 @click.version_option(__version__, prog_name="pellucid")
 def cli() -> None:
     """See what a vision network sees, and test why it decides."""
+
+
+cli.add_command(atlas)
 
 
 @cli.command()
@@ -41,17 +42,17 @@ def models(as_json: bool) -> None:
 
 
 @cli.command()
-@_MODEL
-@_WEIGHTS
+@MODEL
+@WEIGHTS
 @click.option("--all", "everything", is_flag=True, help="Also the parts inside blocks.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@_QUIET
+@QUIET
 def layers(name: str, weights: str | None, everything: bool, as_json: bool, quiet: bool) -> None:
     """List a network's layers: name, kind, channels, size, receptive field."""
     from ..models import receptive_fields
 
     with bars(quiet) as progress:
-        model = _load(name, weights, progress)
+        model = load_model(name, weights, progress)
         fields = receptive_fields(model)
     rows = [
         {
@@ -95,11 +96,11 @@ def layers(name: str, weights: str | None, everything: bool, as_json: bool, quie
 
 @cli.command()
 @click.argument("targets", nargs=-1, required=True)
-@_MODEL
-@_WEIGHTS
+@MODEL
+@WEIGHTS
 @click.option("--size", type=int, help="Height and width, px.  [default: the model's own]")
 @click.option("--steps", default=None, type=int, help="Of the optimizer.")
-@_SEED
+@SEED
 @click.option("--copies", default=1, show_default=True, help="Different images of each target (diversity).")
 @click.option("--negative", is_flag=True, help="What suppresses the targets instead of what raises them.")
 @click.option("--alpha", is_flag=True, help="A transparent ground where the target needs nothing.")
@@ -109,7 +110,7 @@ def layers(name: str, weights: str | None, everything: bool, as_json: bool, quie
 @click.option("--snapshots", default="", help="Steps whose images to keep, as 32,64,128.")
 @click.option("--out", default="out", show_default=True, type=click.Path(), help="Folder for PNGs and render.json.")
 @_NO_CACHE
-@_QUIET
+@QUIET
 def render(
     targets: tuple[str, ...],
     name: str,
@@ -151,7 +152,7 @@ def render(
     if steps is not None:
         settings["steps"] = steps
     with bars(quiet) as progress:
-        model = _load(name, weights, progress)
+        model = load_model(name, weights, progress)
         settings["progress"] = progress
         if copies > 1:
             made = []
@@ -173,8 +174,8 @@ def render(
 
 @cli.command()
 @click.argument("photo", type=click.Path(), required=False)
-@_MODEL
-@_WEIGHTS
+@MODEL
+@WEIGHTS
 @click.option("--layer", "layer_names", multiple=True, help="Layer to show; may be given several times.")
 @click.option("--class", "classes", multiple=True, help="Class to explain; two are compared.")
 @click.option("--groups", default=None, type=int, help="How many groups to show first.  [default: 6]")
@@ -183,13 +184,13 @@ def render(
 @click.option("--grid-seconds", type=float, help="For each activation grid; 0 makes it of icons.  [default: 20]")
 @click.option("--icon-size", default=None, type=int, help="Side of the rendered channels, px.")
 @click.option("--icon-steps", default=None, type=int, help="Optimizer steps for each of them.")
-@_SEED
+@SEED
 @click.option(
     "--out", default="report.html", show_default=True, type=click.Path(), help="Page (.html) or bundle (.zip)."
 )
 @click.option("--json", "json_file", type=click.Path(), help="Also write the numbers to this file.")
 @_NO_CACHE
-@_QUIET
+@QUIET
 def explain(
     photo: str | None,
     name: str,
@@ -223,7 +224,7 @@ def explain(
         click.echo(f"{found.save(out)}: a first look; the finished one will take its place.", err=True)
 
     with bars(quiet) as progress:
-        model = _load(name, weights, progress)
+        model = load_model(name, weights, progress)
         explanation = explain_photo(
             model,
             photo,
@@ -248,13 +249,13 @@ def explain(
 @cli.command()
 @click.argument("photo", type=click.Path())
 @click.option("--layer", "goal", required=True, help="Layer or target to dream of: mixed4c, mixed4d:426.")
-@_MODEL
-@_WEIGHTS
+@MODEL
+@WEIGHTS
 @click.option("--octaves", default=4, show_default=True, help="Sizes, each 1.4 times the one before.")
 @click.option("--steps", default=12, show_default=True, help="At each octave.")
-@_SEED
+@SEED
 @click.option("--out", default="dream.png", show_default=True, type=click.Path())
-@_QUIET
+@QUIET
 def dream(
     photo: str, goal: str, name: str, weights: str | None, octaves: int, steps: int, seed: int, out: str, quiet: bool
 ) -> None:
@@ -267,18 +268,12 @@ def dream(
 
     image = load_image(photo)
     with bars(quiet) as progress:
-        model = _load(name, weights, progress)
+        model = load_model(name, weights, progress)
         dreamt = dream_of(model, image, goal, octaves=octaves, steps=steps, seed=seed, progress=progress)
     buffer = BytesIO()
     to_picture(dreamt).save(buffer, "PNG")
     write_file(Path(out), buffer.getvalue())
     click.echo(out)
-
-
-def _load(name: str, weights: str | None, progress: Any) -> Any:
-    from ..models import load
-
-    return load(name, weights=weights, progress=progress)
 
 
 def _print_table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
