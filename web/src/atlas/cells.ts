@@ -80,23 +80,32 @@ export interface MapSource {
   /** Tells maps apart. */
   key: string;
   layer: string;
+  /** What a person calls it. */
+  title: string;
   grids: Cells[];
   /** Height of the ground. */
   height: number;
+  /** The class that everything on the map argues for; null where it is of many. */
+  own: number | null;
 }
 
-function sourceOf(key: string, layer: string, maps: CellMap[]): MapSource {
+function sourceOf(
+  key: string,
+  layer: string,
+  title: string,
+  maps: CellMap[],
+  own: number | null = null,
+): MapSource {
   const grids = maps.map((map) => new Cells(map));
-  return { key, layer, grids, height: grids[0]!.rows / grids[0]!.columns };
+  return { key, layer, title, grids, height: grids[0]!.rows / grids[0]!.columns, own };
 }
 
 export function layerSource(layer: AtlasLayer): MapSource {
-  return sourceOf(`layer:${layer.name}`, layer.name, layer.maps);
+  return sourceOf(`layer:${layer.name}`, layer.name, layer.name, layer.maps);
 }
 
 /** A map that stands beside the layers' own: of one class, or of two against each other. */
 export interface FurtherMap extends MapSource {
-  title: string;
   /** For two classes: attribution to the second minus attribution to the first at the right edge. */
   axis: { first: string; second: string; reach: number } | null;
 }
@@ -105,14 +114,13 @@ export function furtherMaps(body: AtlasBody): FurtherMap[] {
   const name = (index: number): string => body.labels[index] ?? `class ${index}`;
   return [
     ...body.class_atlases.map((entry, place) => ({
-      ...sourceOf(`class:${place}`, entry.layer, [entry.map]),
-      title: name(entry.class_index),
+      ...sourceOf(`class:${place}`, entry.layer, name(entry.class_index), [entry.map], entry.class_index),
       axis: null,
     })),
-    ...body.two_class_maps.map((entry, place) => ({
-      ...sourceOf(`two:${place}`, entry.layer, [entry.map]),
-      title: `${name(entry.first)} against ${name(entry.second)}`,
-      axis: { first: name(entry.first), second: name(entry.second), reach: entry.reach },
-    })),
+    ...body.two_class_maps.map((entry, place) => {
+      const [first, second] = [name(entry.first), name(entry.second)];
+      const source = sourceOf(`two:${place}`, entry.layer, `${first} against ${second}`, [entry.map]);
+      return { ...source, axis: { first, second, reach: entry.reach } };
+    }),
   ];
 }

@@ -3,6 +3,7 @@ import { part } from "../numbers";
 import { Camera } from "./camera.svelte";
 import { furtherMaps, layerSource, type Cells, type FurtherMap, type MapSource } from "./cells";
 import { find, type Filter, type Found } from "./filter";
+import type { Shown } from "./picture";
 import { readHash, writeHash, type GridPlace, type SaidMap } from "./hash";
 
 const LEAST = 0.3;
@@ -23,6 +24,8 @@ export class Stage {
   hovered: CellOf | null = $state.raw(null);
   /** The cells within the loop that the reader drew. */
   selected: { grid: Cells; cells: number[] } | null = $state.raw(null);
+  /** What the figure shows now; null before it is drawn. */
+  shown: (() => Shown | null) | null = null;
 
   constructor(source: MapSource, camera: Camera) {
     this.source = source;
