@@ -341,6 +341,18 @@ def test_tar_with_a_negative_size(tmp_path):
     assert "cut short or damaged" in images.remarks[0]
 
 
+def test_sparse_files_in_a_tar_are_left_out(tmp_path):
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        for name, headers in {"a.jpg": {}, "b.jpg": {"GNU.sparse.map": "0,512", "GNU.sparse.size": "9000000"}}.items():
+            member = tarfile.TarInfo(name)
+            member.pax_headers, member.size = headers, len(encoded(1))
+            tar.addfile(member, io.BytesIO(encoded(1)))
+    images = open_images(path)
+    check(images, [encoded(1)])
+    assert images.remarks == [f"1 links and special files in {path} were left out"]
+
+
 @pytest.mark.parametrize("name", ["../a.jpg", "x/../../a.jpg", "..\\a.jpg"])
 def test_tar_that_leads_out_of_itself(tmp_path, name):
     path = write_tar(tmp_path / "a.tar", {"a.jpg": encoded(1), name: encoded(2)})
@@ -501,6 +513,11 @@ def test_duplicates_have_one_content(tmp_path):
     assert contents[0] == contents[1]
     assert contents[3] == contents[4]
     assert len(set(contents)) == 3
+    one = Image.fromarray(array(1)).quantize(4)
+    other = one.copy()
+    other.putpalette(bytes(range(12)))
+    images = open_images([one, other])
+    assert images.content(0) != images.content(1)
 
 
 def test_a_file_that_shrank_after_it_was_opened(tmp_path):
@@ -565,7 +582,7 @@ def test_parquet(tmp_path, options, labels):
 
 
 def test_parquet_folder_in_any_order(tmp_path, monkeypatch):
-    monkeypatch.setattr(_sources, "_WINDOW_BYTES", 10_000)
+    monkeypatch.setattr(_sources, "_WINDOW_BYTES", 3_000)
     contents = [encoded(number) for number in range(90)]
     for part, rows in enumerate((7, 30, 100)):
         own = contents[30 * part : 30 * part + 30]
@@ -590,6 +607,7 @@ def test_parquet_holds_little_and_reads_on(tmp_path, monkeypatch):
     """One huge row group is read once from end to end, window by window."""
     contents = [encoded(number) for number in range(200)]
     images = open_images(write_parquet(tmp_path / "a.parquet", contents))
+    assert isinstance(images, _sources._Parquet)
     limit = 20_000
     monkeypatch.setattr(_sources, "_WINDOW_BYTES", limit)
     begun = []
@@ -597,8 +615,41 @@ def test_parquet_holds_little_and_reads_on(tmp_path, monkeypatch):
     monkeypatch.setattr(_sources._Parquet, "_windows_of", lambda self, *a: begun.append(a) or real(self, *a))
     for index in range(200):
         assert images.content(index) == hashlib.sha256(contents[index]).hexdigest()
-        assert sum(sum(map(len, contents[window.first : window.last])) for window in images._windows) < 4 * limit
+        assert sum(sum(map(len, contents[window.first : window.last])) for window in images._windows) < 5 * limit
     assert len(begun) == 1
+
+
+def test_a_row_group_is_not_held_whole(tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    contents = [random.bytes(40_000) for _ in range(400)]
+    path = tmp_path / "a.parquet"
+    parquet.write_table(table(contents), path, write_batch_size=8)  # a page is the least that can be read
+    images = open_images(path)
+    monkeypatch.setattr(_sources, "_WINDOW_BYTES", 400_000)
+    before = pa.total_allocated_bytes()
+    for index in range(400):
+        assert images.content(index) == hashlib.sha256(contents[index]).hexdigest()
+        assert pa.total_allocated_bytes() - before < 6_000_000
+
+
+def test_one_thread_reads_on_in_parquet(tmp_path, monkeypatch):
+    contents = [encoded(number) for number in range(30)]
+    images = open_images(write_parquet(tmp_path / "a.parquet", contents, rows=2))
+    real, inside = _sources._Parquet._read, []
+
+    def read(self, part, row):
+        assert not inside
+        inside.append(row)
+        time.sleep(0.002)
+        window = real(self, part, row)
+        inside.clear()
+        return window
+
+    monkeypatch.setattr(_sources._Parquet, "_read", read)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(images.content, range(30))) == [
+            hashlib.sha256(content).hexdigest() for content in contents
+        ]
 
 
 def test_damaged_parquet_is_left_out(tmp_path):
@@ -799,6 +850,16 @@ def test_grey_and_transparent_items():
     assert (open_images([clear]).load(0, SIZE) == 255).all()
 
 
+def test_which_end_of_an_array_is_channels():
+    """Where both could be: floats are as torch has them, bytes as files have them."""
+    made = array(1, 3, 8)
+    np.testing.assert_array_equal(open_images([made]).load(0, SIZE), pixels_of(made))
+    image = made.transpose(2, 1, 0)  # [3, 8, 3]
+    np.testing.assert_array_equal(
+        open_images([image.astype(np.float32) / 255]).load(0, SIZE), pixels_of(image.transpose(1, 2, 0))
+    )
+
+
 def test_turned_the_way_it_was_taken(tmp_path):
     """A photo taken upright is upright from a file, from a tar and from Pillow."""
     exif = Image.Exif()
@@ -933,7 +994,7 @@ def test_torch_dataset_that_lists_none():
 
 @pytest.mark.parametrize("listed", [True, False])
 def test_wrapped_torch_datasets(listed):
-    subset = Subset(Photos(9, listed=listed), [8, torch.tensor(3), 1])
+    subset = Subset(Photos(9, listed=listed), [8, 3, 1])
     images = open_images(ConcatDataset([subset, Photos(2, listed=listed, first=20)]))
     assert list(images.labels) == ["owl", "cat", "dog", "cat", "dog"]
     for index, seed in enumerate([8, 3, 1, 20, 21]):

@@ -44,7 +44,7 @@ _LABEL_COLUMNS = ("label", "labels", "class", "cls", "target", "category", "fine
 _WORDNET = re.compile(r"(n\d{8})_")
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _MOST_FILES = 100_000
-# So much of a Parquet file is held at a time, and so many such pieces.
+# So much of a Parquet file is read at a time (or a page, if its writer made larger ones), and so many such pieces held.
 _WINDOW_BYTES = 16 << 20
 _WINDOWS = 4
 # Python objects are told apart by the content of so many of their items.
