@@ -20,6 +20,7 @@ CLASS_STAGE, PAIR_STAGE = "classes", "pairs"
 # As in the article: activations that argue for the class more than for any other, and these many of the strongest.
 _STRONGEST = 3000
 _CELLS_A_SIDE = 10
+_NEIGHBOURS = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,9 +157,11 @@ def _attributions(atlas: Atlas, layer: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _plane(atlas: Atlas, layer: str, numbers: np.ndarray) -> np.ndarray:
+    """A few thousand vectors in the plane. Here t-SNE starts at once, where UMAP compiles itself for half a minute."""
     settings = atlas.manifest.settings
     points = reduce(atlas.vectors(layer).take(numbers), atlas.layout(layer).basis)
-    return project(points, method=settings.projection, neighbours=min(settings.neighbours, 30), seed=settings.seed)
+    method = "pca" if settings.projection == "pca" else "tsne"
+    return project(points, method=method, neighbours=_NEIGHBOURS, seed=settings.seed)
 
 
 def _drawn(

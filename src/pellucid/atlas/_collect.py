@@ -1,7 +1,9 @@
 """Collecting: activation vectors of many images, with what each of them argues for, in shards."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from ..errors import InputError, ModelError
+from ..errors import InputError, ModelError, TargetError
 from ..events import Event, Progress
 from ..models import Layer, Model, borrowed
 from ..record import Tail, run
@@ -110,6 +112,14 @@ def _tell_more(progress: Progress, before: int, total: int, count: int) -> None:
 
 def _tell(progress: Progress, done: int, total: int) -> None:
     progress(Event("collecting activations", done, total, "image"))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without PyTorch's warning about its own use of TorchScript where derivatives are carried forward."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
 
 
 class _Reader:
@@ -248,15 +258,15 @@ class _Reader:
         A derivative in the direction of h at one position and of nothing elsewhere, carried forward, gives all classes
         at once; backwards it would take a run for each class.
         """
-        rest = self._tail(layer, images)
         found = []
         every = torch.arange(len(grid))
         try:
+            rest = self._tail(layer, images)
             for number in range(where.shape[1]):
                 rows, columns = where[:, number].T
                 direction = torch.zeros_like(grid)
                 direction[every, :, rows, columns] = grid[every, :, rows, columns]
-                with forward_ad.dual_level():
+                with _quiet(), forward_ad.dual_level():
                     if rest is not None:
                         logits = rest(forward_ad.make_dual(grid, direction))[LOGITS]
                     else:
@@ -266,7 +276,7 @@ class _Reader:
                     if tangent is None:
                         raise ModelError(f"the classes do not depend on {layer.name}")
                     found.append(tangent.flatten(1).float().cpu().numpy())
-        except (NotImplementedError, RuntimeError, ModelError) as error:
+        except (NotImplementedError, RuntimeError, ModelError, TargetError) as error:
             if isinstance(error, torch.OutOfMemoryError):
                 raise
             remark = f"no attribution at {layer.name}: {str(error).splitlines()[0]}"
