@@ -515,7 +515,7 @@ def _label_files(file: Path, scan: "_Scan") -> dict[str, str]:
 def _read_at(path: Path, offset: int, size: int) -> bytes:
     """Some bytes of a file.
 
-    It is opened for each: that takes a fiftieth of the time of decoding, and threads and processes share nothing.
+    It is opened for each: a few hundredths of the time that a picture takes, and threads and processes share nothing.
     """
     try:
         with open(path, "rb", buffering=0) as file:
