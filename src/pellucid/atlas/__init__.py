@@ -6,12 +6,8 @@ from ._cells import Cells as Cells
 from ._classes import ClassMap as ClassMap, class_atlas as class_atlas, compare_classes as compare_classes
 from ._icons import CellIcons as CellIcons
 from ._page import to_bundle as to_bundle
-from ._patches import (
-    Share as Share,
-    Trial as Trial,
-    search_patches as search_patches,
-    try_patch as try_patch,
-)
+from ._pasting import Share as Share, paste as paste, wilson as wilson
+from ._patches import Trial as Trial, search_patches as search_patches, try_patch as try_patch
 from ._place import Placed as Placed, place_photo as place_photo
 from ._project import project as project
 from ._sources import Images as Images, open_images as open_images

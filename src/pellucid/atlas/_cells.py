@@ -37,10 +37,13 @@ class Cells:
     def __len__(self) -> int:
         return len(self.counts)
 
+    def lists(self) -> dict[str, np.ndarray]:
+        """The arrays that have an entry for each cell, by name."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+
     def arrays(self) -> dict[str, np.ndarray]:
-        """Its arrays by name, for a file."""
-        arrays = {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
-        return {**arrays, "shape": np.asarray([self.columns, self.rows], np.int32)}
+        """All of it as arrays by name, for a file."""
+        return {**self.lists(), "shape": np.asarray([self.columns, self.rows], np.int32)}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Cells":

@@ -159,7 +159,7 @@ class _Reader:
             joined = {name: np.concatenate(arrays) for name, arrays in kept.items()} if kept else self._nothing(layer)
             if "attribution" in joined:
                 joined["attributed"] = np.flatnonzero(joined["attributed"]).astype(np.int32)
-            notes = {"contents": contents, "skipped": skipped, "remarks": self.remarks}
+            notes = {"contents": contents, "skipped": skipped, "remarks": [*images.remarks, *self.remarks]}
             folder.write(STAGE, shard.keys[place], joined, notes)
 
     def _nothing(self, layer: Layer) -> dict[str, np.ndarray]:

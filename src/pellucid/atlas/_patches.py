@@ -1,55 +1,42 @@
 """The patch laboratory: does a piece of the map, pasted on real photos, make the network see something else?"""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
 from ..events import Event, Progress, silent
-from ..models import Model, borrowed
-from ..record import run
-from ..targets import LOGITS
+from ..models import Model
 from ._atlas import Atlas
 from ._cells import Cells
 from ._folder import key_of
+from ._pasting import (
+    CORNERS,
+    FEWEST,
+    SIZES,
+    Photos,
+    Share,
+    as_bytes,
+    as_patches,
+    flips_of,
+    noise_patch,
+    paste,
+    share_of,
+)
 from ._sources import Images, open_images
 
 STAGE = "trials"
-SIZES = (0.2, 0.4, 0.7)
-CORNERS = ("upper left", "upper right", "lower left", "lower right")
 _CANDIDATES = 4
-_FEWEST = 8
 _EXAMPLES = 6
 _RANDOM_CELLS = 12
-
-
-@dataclass(frozen=True)
-class Share:
-    """How many photos were read as the class aimed at.
-
-    Args:
-        name: what was pasted: `patch`, `noise`, `random cells`, `real photo` or `nothing`.
-        setting: size and corner, or `any` where a photo counts that some setting flipped.
-        flipped, total: photos so read, and all that were tried.
-        low, high: 95 % interval of the share (Wilson).
-    """
-
-    name: str
-    setting: str
-    flipped: int
-    total: int
-    low: float
-    high: float
-
-    @property
-    def value(self) -> float:
-        return self.flipped / self.total
+_NOISES = 4
+_FINDING, _FINDING_EACH = 6000, 32
+_SCREENED, _SCREENED_ON = 20, 12
+# A cell is no surprise for a class that more of its images than this are of.
+_OWN = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,45 +74,6 @@ class Trial:
         return {**plain, "place": list(self.place), "shares": [vars(share) for share in self.shares]}
 
 
-def wilson(flipped: int, total: int) -> tuple[float, float]:
-    """95 % interval of a share.
-
-    Source: Wilson, Journal of the American Statistical Association 22, 1927.
-
-    Example:
-        >>> [round(end, 3) for end in wilson(5, 10)]
-        [0.237, 0.763]
-    """
-    z = 1.959964
-    share, spread = flipped / total, z * z / total
-    middle = (share + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def paste(photos: Tensor, patches: Tensor, size: float, corner: str) -> Tensor:
-    """Photos with a square pasted into a corner.
-
-    Args:
-        photos: [n, channels, height, width] in [0, 1].
-        patches: [n or 1, channels, side, side] in [0, 1].
-        size: side of the square as a share of the photo's shorter side.
-        corner: one of `CORNERS`.
-
-    Example:
-        >>> paste(torch.zeros(1, 3, 10, 10), torch.ones(1, 3, 4, 4), 0.2, "lower right")[0, 0, 8:, 8:].sum()
-        tensor(4.)
-    """
-    height, width = photos.shape[2:]
-    side = max(1, round(size * min(height, width)))
-    scaled = F.interpolate(patches, (side, side), mode="bilinear", align_corners=False, antialias=True).clamp(0, 1)
-    changed = photos.clone()
-    rows = slice(0, side) if corner.startswith("upper") else slice(height - side, height)
-    columns = slice(0, side) if corner.endswith("left") else slice(width - side, width)
-    changed[:, :, rows, columns] = scaled
-    return changed
-
-
 def try_patch(
     atlas: Atlas,
     model: Model,
@@ -142,10 +90,11 @@ def try_patch(
 ) -> Trial:
     """Whether the icon of a cell, pasted on photos of one class, has them read as another, beside controls.
 
-    Photos that the network reads as `source` are divided by chance. On one half, the best of a few cells that argue
-    for `aim` and against `source` is chosen, with the best of three sizes and four corners; the shares are counted
-    on the other half. Controls, in the same place and size: noise, patches of random cells, and a real photo that is
-    read as `aim`.
+    Which of a few cells that argue for `aim` and against `source` is pasted, in which of three sizes and four corners,
+    is chosen on images of the atlas: that which leads its controls by most. Then the shares are counted on the photos
+    given, all that the network reads as `source`. Controls, in the same place and size: noise, patches of random
+    cells, and crops of real photos that are read as `aim`. Where the atlas's images are gone, or are the photos given,
+    one half of these is for the choice and the other for the count.
 
     Args:
         atlas, model: the atlas and its network.
@@ -154,7 +103,7 @@ def try_patch(
         layer: by default the atlas's last.
         cell: column and row of the cell to try, on `grid`; by default the best candidate.
         grid: cells a side; by default the atlas's finest.
-        seed: of the division, the noise and the random cells.
+        seed: of samples, the noise and the random cells.
         keep: whether to keep the trial in the atlas and show it on its page.
         progress: receives events.
 
@@ -168,8 +117,8 @@ def try_patch(
     pair, layer = (model.class_index(source), model.class_index(aim)), layer or atlas.layers[-1]
     if pair[0] == pair[1]:
         raise InputError(f"{model.label(pair[0])} is named twice; name two classes.")
-    photos = Photos.read(model, open_images(images), progress)
-    return _trial(atlas, model, photos, pair, layer, cell, grid or atlas.grids[-1], seed, keep)
+    laboratory = _Laboratory(atlas, model, open_images(images), layer, grid or atlas.grids[-1], seed, progress)
+    return laboratory.trial(pair, cell, keep)
 
 
 def search_patches(
@@ -186,8 +135,9 @@ def search_patches(
 ) -> list[Trial]:
     """Surprising patches over all pairs of classes: cells that argue for B though their images are of other classes.
 
-    Pairs are ranked by what a cell is expected to add to B over A, against how far apart photos of A keep the two; the
-    first of them are tried as `try_patch` does. Those that beat every control come first.
+    Pairs are ranked on images of the atlas alone: by what a cell adds to B over A against how far apart photos of A
+    keep the two; then, of the first, by how far the patch leads its controls on a few images. The best of them are
+    tried as `try_patch` does. Those that beat every control come first.
 
     Args:
         atlas, model, images, layer, grid, seed, keep, progress: as for `try_patch`.
@@ -196,18 +146,16 @@ def search_patches(
     Raises:
         InputError: no attribution is known, or there are too few photos.
     """
-    layer, grid = layer or atlas.layers[-1], grid or atlas.grids[-1]
-    photos = Photos.read(model, open_images(images), progress)
-    cells = atlas.cells(layer, grid)
-    _require_attribution(atlas, cells, layer)
-    labelled = cell_labels(atlas, layer, cells)
-    ranked = _rank_pairs(model, photos, cells, labelled)
+    laboratory = _Laboratory(
+        atlas, model, open_images(images), layer or atlas.layers[-1], grid or atlas.grids[-1], seed, progress
+    )
+    ranked = laboratory.screened(laboratory.ranked()[: _SCREENED * count], progress)[:count]
     trials: list[Trial] = []
-    for number, (pair, place) in enumerate(ranked[:count]):
-        progress(Event("trying patches", number, min(count, len(ranked)), "pair"))
-        trials.append(_trial(atlas, model, photos, pair, layer, place, grid, seed, keep))
-    progress(Event("trying patches", min(count, len(ranked)), min(count, len(ranked)), "pair"))
-    return sorted(trials, key=lambda trial: (not trial.found, -trial.shares[0].value))
+    for number, (pair, place) in enumerate(ranked):
+        progress(Event("trying patches", number, len(ranked), "pair"))
+        trials.append(laboratory.trial(pair, place, keep))
+    progress(Event("trying patches", len(ranked), len(ranked), "pair"))
+    return _in_order(trials)
 
 
 def kept_trials(atlas: Atlas) -> list[Trial]:
@@ -219,148 +167,197 @@ def kept_trials(atlas: Atlas) -> list[Trial]:
             shares = tuple(Share(**share) for share in notes.pop("shares"))
             notes["place"] = tuple(notes["place"])
             found.append(Trial(**notes, shares=shares, patch=arrays["patch"], examples=arrays["examples"]))
-    return sorted(found, key=lambda trial: (not trial.found, -trial.shares[0].value))
+    return _in_order(found)
 
 
-@dataclass(frozen=True, eq=False)
-class Photos:
-    """Photos and what the network makes of them.
+def _in_order(trials: Sequence[Trial]) -> list[Trial]:
+    return sorted(trials, key=lambda trial: (not trial.found, -trial.shares[0].value))
 
-    Args:
-        images: what they are read from.
-        numbers: which of them could be read.
-        logits: float32 [n, classes].
-    """
 
-    model: Model
-    images: Images
-    numbers: np.ndarray
-    logits: np.ndarray
+class _Laboratory:
+    """One atlas, the photos to choose patches on, and those to count on."""
 
-    @classmethod
-    def read(cls, model: Model, images: Images, progress: Progress) -> "Photos":
-        """Every photo that can be read, with the network's answer."""
-        numbers, logits = [], []
-        for first in range(0, len(images), 64):
-            kept, pixels = [], []
-            for number in range(first, min(first + 64, len(images))):
-                try:
-                    pixels.append(images.load(number, model.size, model.input_channels))
-                    kept.append(number)
-                except InputError:
-                    continue
-            if kept:
-                logits.append(_logits(model, torch.from_numpy(np.stack(pixels)).float() / 255))
-                numbers += kept
-            progress(Event("reading photos", min(first + 64, len(images)), len(images), "image"))
-        if not numbers:
-            raise InputError(f"none of the photos of {images.where} can be read.")
-        return cls(model, images, np.asarray(numbers), np.concatenate(logits))
+    def __init__(
+        self, atlas: Atlas, model: Model, images: Images, layer: str, grid: int, seed: int, progress: Progress
+    ) -> None:
+        self.atlas, self.model, self.layer, self.grid, self.seed = atlas, model, layer, grid, seed
+        self.cells, self.icons = atlas.cells(layer, grid), atlas.icons(layer, grid).images
+        self.testing = Photos.read(atlas.folder, model, images, progress=progress)
+        own = next((source for source in atlas.sources if source is not None and source.digest != images.digest), None)
+        self.finding = (
+            Photos.read(atlas.folder, model, own, most=_FINDING, seed=seed, progress=progress) if own else None
+        )
 
-    def of(self, label: int) -> np.ndarray:
-        """Places of the photos that the network reads as a class; of other classes where their folder says so."""
-        mine = np.flatnonzero(self.logits.argmax(1) == label)
-        names = [self.images.labels[self.numbers[place]] for place in mine]
-        own = [place for place, name in zip(mine, names, strict=True) if name == self.folder_of(label)]
-        return np.asarray(own) if len(own) >= _FEWEST else mine
+    def photos(self, label: int) -> tuple[Tensor, Tensor]:
+        """Photos of a class to choose on and to count on: [n, channels, height, width]."""
+        random = np.random.default_rng(self.seed)
+        counted = random.permutation(self.testing.of(label))
+        if len(counted) < FEWEST:
+            name = self.model.label(label)
+            raise InputError(f"{len(counted)} of the photos are read as {name}; a trial needs {FEWEST} at least.")
+        if self.finding is not None:
+            chosen = random.permutation(self.finding.of(label))[:_FINDING_EACH]
+            if len(chosen):
+                return self.finding.pixels(chosen), self.testing.pixels(counted)
+        half = len(counted) // 2
+        return self.testing.pixels(counted[:half]), self.testing.pixels(counted[half:])
 
-    def folder_of(self, label: int) -> str | None:
-        """The label that most photos of a class carry in their source."""
-        names = [self.images.labels[number] for number in self.numbers[self.logits.argmax(1) == label]]
-        known = [name for name in names if name is not None]
-        return max(set(known), key=known.count) if known else None
+    def crops(self, label: int, count: int) -> Tensor | None:
+        """Middles of real photos that are read as a class, half as wide and high; `None` where there are none."""
+        source = self.finding or self.testing
+        places = source.of(label)
+        if not len(places):
+            return None
+        pixels = source.pixels(np.random.default_rng(self.seed).choice(places, count))
+        height, width = pixels.shape[2:]
+        return pixels[:, :, height // 4 : height - height // 4, width // 4 : width - width // 4]
 
-    def pixels(self, places: np.ndarray) -> Tensor:
-        """[n, channels, height, width] in [0, 1]."""
-        loaded = [
-            self.images.load(int(self.numbers[place]), self.model.size, self.model.input_channels) for place in places
+    def trial(self, pair: tuple[int, int], cell: tuple[int, int] | None, keep: bool) -> Trial:
+        model, aim = self.model, pair[1]
+        choosing, counting = self.photos(pair[0])
+        number, size, corner = self._choose(self._candidates(pair, cell), choosing, aim)
+        patch = as_patches(self.icons[[number]], model)
+        setting = f"{size:.0%} of the side, {corner}"
+        flips = flips_of(model, counting, patch, aim, size, corner)
+        shares = [share_of("patch", setting, flips)]
+        shares += [
+            share_of(
+                name, setting, np.concatenate([flips_of(model, counting, one, aim, size, corner) for one in pasted])
+            )
+            for name, pasted in self._controls(number, counting, patch, aim)
         ]
-        return torch.from_numpy(np.stack(loaded)).float() / 255
-
-
-def _trial(
-    atlas: Atlas,
-    model: Model,
-    photos: Photos,
-    pair: tuple[int, int],
-    layer: str,
-    cell: tuple[int, int] | None,
-    grid: int,
-    seed: int,
-    keep: bool,
-) -> Trial:
-    cells, icons = atlas.cells(layer, grid), atlas.icons(layer, grid).images
-    mine = photos.of(pair[0])
-    if len(mine) < _FEWEST:
-        raise InputError(
-            f"{len(mine)} of the photos are read as {model.label(pair[0])}; a trial needs {_FEWEST} at least."
+        found = bool(flips.any()) and all(shares[0].low > control.high for control in shares[1:])
+        anywhere = np.zeros(len(counting), bool)
+        for one in SIZES:
+            for place in CORNERS:
+                anywhere |= flips_of(model, counting, patch, aim, one, place)
+        shares.append(share_of("patch", "any", anywhere))
+        own = self._own_share(number, aim)
+        column, row = self.cells.places[number].tolist()
+        trial = Trial(
+            layer=self.layer,
+            source=pair[0],
+            aim=aim,
+            place=(column, row),
+            columns=self.grid,
+            patch=self.icons[number],
+            shares=tuple(shares),
+            found=found,
+            examples=as_bytes(paste(counting, patch, size, corner)[np.flatnonzero(flips)[:_EXAMPLES]]),
+            own=own,
+            sentence=_sentence(model, pair, shares, found, own),
         )
-    random = np.random.default_rng(seed)
-    mine = random.permutation(mine)
-    choosing, testing = mine[: len(mine) // 2], mine[len(mine) // 2 :]
-    if cell is None:
-        _require_attribution(atlas, cells, layer)
-        lead = cells.attribution[:, pair[1]] - cells.attribution[:, pair[0]]
-        candidates = np.argsort(-lead, kind="stable")[:_CANDIDATES].tolist()
-    else:
-        number = cells.number_at(*cell)
-        if number is None:
-            raise InputError(f"{layer} has no cell at {cell[0]}, {cell[1]} of the {grid} × {grid} grid.")
-        candidates = [number]
-    pixels = photos.pixels(choosing)
-    chosen, size, corner = max(
-        ((number, size, corner) for number in candidates for size in SIZES for corner in CORNERS),
-        key=lambda entry: _flips(
-            model, pixels, _as_patches(icons[entry[0]][None], model), pair[1], entry[1], entry[2]
-        ).mean(),
-    )
-    patch = _as_patches(icons[chosen][None], model)
-    pixels = photos.pixels(testing)
-    setting = f"{size:.0%} of the side, {corner}"
-    flips = _flips(model, pixels, patch, pair[1], size, corner)
-    any_setting = np.zeros(len(pixels), bool)
-    for one in SIZES:
-        for place in CORNERS:
-            any_setting |= _flips(model, pixels, patch, pair[1], one, place)
-    others = np.delete(np.arange(len(cells)), chosen)
-    drawn = random.choice(others, min(_RANDOM_CELLS, len(others)), replace=False) if len(others) else []
-    cells_drawn = [_flips(model, pixels, _as_patches(icons[n][None], model), pair[1], size, corner) for n in drawn]
-    noise = [
-        _flips(
-            model, pixels, torch.rand(pixels.shape[:2] + patch.shape[2:], generator=generator), pair[1], size, corner
-        )
-        for generator in (torch.Generator().manual_seed(seed + n) for n in range(4))
-    ]
-    shares = [_share("patch", setting, flips), _share("noise", setting, np.concatenate(noise))]
-    if cells_drawn:
-        shares.append(_share("random cells", setting, np.concatenate(cells_drawn)))
-    aimed = photos.of(pair[1])
-    if len(aimed):
-        real = photos.pixels(random.choice(aimed, len(pixels)))
-        shares.append(_share("real photo", setting, _flips(model, pixels, real, pair[1], size, corner)))
-    controls = shares[1:]
-    found = bool(flips.any()) and all(shares[0].low > control.high for control in controls)
-    shares.append(_share("patch", "any", any_setting))
-    own = _own_share(atlas, layer, cells, chosen, photos, pair[1])
-    examples = paste(pixels, patch, size, corner)[torch.from_numpy(np.flatnonzero(flips)[:_EXAMPLES])]
-    column, row = cells.places[chosen].tolist()
-    trial = Trial(
-        layer=layer,
-        source=pair[0],
-        aim=pair[1],
-        place=(column, row),
-        columns=grid,
-        patch=icons[chosen],
-        shares=tuple(shares),
-        found=found,
-        examples=_as_bytes(examples),
-        own=own,
-        sentence=_sentence(model, pair, shares, found, own),
-    )
-    if keep:
-        key = key_of(cells=atlas.key("icons", layer, grid), pair=list(pair), place=[column, row], seed=seed)
-        atlas.folder.write(STAGE, key, {"patch": trial.patch, "examples": trial.examples}, trial.to_json())
-    return trial
+        if keep:
+            key = key_of(
+                cells=self.atlas.key("icons", self.layer, self.grid),
+                photos=self.testing.images.digest,
+                pair=list(pair),
+                place=[column, row],
+                seed=self.seed,
+            )
+            arrays = {"patch": trial.patch, "examples": trial.examples}
+            self.atlas.folder.write(STAGE, key, arrays, trial.to_json())
+        return trial
+
+    def _candidates(self, pair: tuple[int, int], cell: tuple[int, int] | None) -> list[int]:
+        if cell is not None:
+            number = self.cells.number_at(*cell)
+            if number is None:
+                raise InputError(f"{self.layer} has no cell {cell[0]},{cell[1]} on the {self.grid} × {self.grid} grid.")
+            return [number]
+        _require_attribution(self.atlas, self.cells, self.layer)
+        lead = self.cells.attribution[:, pair[1]] - self.cells.attribution[:, pair[0]]
+        return np.argsort(-lead, kind="stable")[:_CANDIDATES].tolist()
+
+    def _choose(self, candidates: Sequence[int], photos: Tensor, aim: int) -> tuple[int, float, str]:
+        """The cell, size and corner whose patch leads its controls by most; of equals, the first and smallest."""
+        settings = [(number, size, corner) for size in SIZES for corner in CORNERS for number in candidates]
+        leads = [self._lead(photos, aim, *setting) for setting in settings]
+        return settings[int(np.argmax(leads))]
+
+    def _lead(self, photos: Tensor, aim: int, number: int, size: float, corner: str) -> float:
+        """By how much larger a share of photos a patch flips than noise and real crops do."""
+        noise = noise_patch((len(photos), photos.shape[1], *self.icons.shape[1:3]), self.seed)
+        against, crops = [noise], self.crops(aim, len(photos))
+        if crops is not None:
+            against.append(crops)
+        patch = as_patches(self.icons[[number]], self.model)
+        flips = [flips_of(self.model, photos, pasted, aim, size, corner).mean() for pasted in (patch, *against)]
+        return float(flips[0] - max(flips[1:]))
+
+    def _controls(self, number: int, photos: Tensor, patch: Tensor, aim: int) -> Iterator[tuple[str, list[Tensor]]]:
+        """Name of each control and what is pasted for it."""
+        shape = (len(photos), photos.shape[1], *patch.shape[2:])
+        yield "noise", [noise_patch(shape, self.seed + turn) for turn in range(_NOISES)]
+        others = np.delete(np.arange(len(self.cells)), number)
+        if len(others):
+            count = min(_RANDOM_CELLS, len(others))
+            drawn = np.random.default_rng(self.seed).choice(others, count, replace=False)
+            yield "random cells", [as_patches(self.icons[[other]], self.model) for other in drawn]
+        crops = self.crops(aim, len(photos))
+        if crops is not None:
+            yield "real photo", [crops]
+
+    def ranked(self) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+        """(source, aim) and the cell's place, the most promising first; one entry for each pair of classes."""
+        _require_attribution(self.atlas, self.cells, self.layer)
+        photos = self.finding or self.testing
+        best = photos.logits.argmax(1)
+        enough = np.bincount(best, minlength=photos.logits.shape[1]) >= FEWEST
+        enough &= np.bincount(self.testing.logits.argmax(1), minlength=photos.logits.shape[1]) >= FEWEST
+        classes = np.flatnonzero(enough)
+        if len(classes) < 2:
+            raise InputError(f"fewer than two classes have {FEWEST} photos that are read as them; give more photos.")
+        names = {int(label): photos.name_of(int(label)) for label in classes}
+        # How far apart the photos of a class keep it from every other, on the mean.
+        answers = np.stack([photos.logits[best == label].mean(0) for label in classes])
+        scored = []
+        for number, called in enumerate(cell_labels(self.atlas, self.layer, self.cells)):
+            argued = self.cells.attribution[number]
+            for aim in np.argsort(-argued, kind="stable")[:3].tolist():
+                if aim not in names or argued[aim] <= 0 or _share_called(called, names[aim]) > _OWN:
+                    continue
+                gaps = answers[np.arange(len(classes)), classes] - answers[:, aim]
+                pushes = (argued[aim] - argued[classes]) / np.maximum(gaps, 1e-3)
+                scored += [
+                    (float(push), int(source), aim, number)
+                    for source, push in zip(classes, pushes, strict=True)
+                    if source != aim
+                ]
+        scored.sort(key=lambda entry: -entry[0])
+        taken: set[tuple[int, int]] = set()
+        used: dict[int, int] = {}
+        ranked = []
+        for _, source, aim, number in scored:
+            # Different stories rather than one cell again and again.
+            if (source, aim) not in taken and used.get(number, 0) < 2:
+                taken.add((source, aim))
+                used[number] = used.get(number, 0) + 1
+                column, row = self.cells.places[number].tolist()
+                ranked.append(((source, aim), (column, row)))
+        return ranked
+
+    def screened(
+        self, ranked: Sequence[tuple[tuple[int, int], tuple[int, int]]], progress: Progress
+    ) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+        """The same pairs, those first whose patch leads its controls by most on a few photos, in one corner."""
+        source = self.finding or self.testing
+        leads = []
+        for number, (pair, place) in enumerate(ranked):
+            photos = source.pixels(source.of(pair[0])[:_SCREENED_ON])
+            cell = self.cells.number_at(*place)
+            assert cell is not None
+            leads.append(max(self._lead(photos, pair[1], cell, size, CORNERS[2]) for size in SIZES[1:]))
+            progress(Event("looking for patches", number + 1, len(ranked), "pair"))
+        return [ranked[place] for place in np.argsort(-np.asarray(leads), kind="stable")]
+
+    def _own_share(self, number: int, aim: int) -> float | None:
+        """Share of a cell's exemplars that their source calls as it does photos of a class."""
+        photos = self.finding or self.testing
+        name = photos.name_of(aim)
+        one = Cells(self.grid, self.grid, **{key: value[[number]] for key, value in self.cells.lists().items()})
+        (called,) = cell_labels(self.atlas, self.layer, one)
+        return _share_called(called, name) if name is not None and any(called) else None
 
 
 def cell_labels(atlas: Atlas, layer: str, cells: Cells) -> list[list[str | None]]:
@@ -374,89 +371,9 @@ def cell_labels(atlas: Atlas, layer: str, cells: Cells) -> list[list[str | None]
     return [[next(names) for number in row if number >= 0] for row in cells.exemplars]
 
 
-def _own_share(atlas: Atlas, layer: str, cells: Cells, chosen: int, photos: Photos, aim: int) -> float | None:
-    """Share of a cell's exemplars that their source calls what photos read as `aim` are called."""
-    wanted = photos.folder_of(aim)
-    one = Cells(
-        cells.columns, cells.rows, cells.places[[chosen]], cells.counts[[chosen]], cells.means[[chosen]],
-        cells.attribution[[chosen]], cells.attributed[[chosen]], cells.exemplars[[chosen]],
-    )  # fmt: skip
-    (names,) = cell_labels(atlas, layer, one)
+def _share_called(names: Sequence[str | None], wanted: str | None) -> float:
     known = [name for name in names if name is not None]
-    return sum(name == wanted for name in known) / len(known) if known and wanted is not None else None
-
-
-def _rank_pairs(
-    model: Model, photos: Photos, cells: Cells, labelled: Sequence[Sequence[str | None]]
-) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """(source, aim) and the cell's place, the most promising first; one entry for each pair of classes."""
-    best = photos.logits.argmax(1)
-    counts = np.bincount(best, minlength=photos.logits.shape[1])
-    classes = np.flatnonzero(counts >= _FEWEST)
-    folders = {int(label): photos.folder_of(int(label)) for label in classes}
-    # How far apart photos of a class keep it from every other.
-    margins = {int(a): photos.logits[best == a].mean(0) for a in classes}
-    scored = []
-    for number in range(len(cells)):
-        argued = cells.attribution[number]
-        for aim in np.argsort(-argued, kind="stable")[:2]:
-            if int(aim) not in folders or argued[aim] <= 0:
-                continue
-            names = labelled[number]
-            known = [name for name in names if name is not None]
-            if known and sum(name == folders[int(aim)] for name in known) / len(known) > 0.25:
-                continue  # no surprise: the cell is made of that class
-            for source in classes:
-                if source == aim:
-                    continue
-                gap = margins[int(source)][source] - margins[int(source)][aim]
-                push = argued[aim] - argued[source]
-                scored.append((push / max(float(gap), 1e-3), int(source), int(aim), number))
-    scored.sort(key=lambda entry: -entry[0])
-    taken: set[tuple[int, int]] = set()
-    used: dict[int, int] = {}
-    ranked = []
-    for _, source, aim, number in scored:
-        # Different stories rather than one cell again and again.
-        if (source, aim) in taken or used.get(number, 0) >= 2:
-            continue
-        taken.add((source, aim))
-        used[number] = used.get(number, 0) + 1
-        column, row = cells.places[number].tolist()
-        ranked.append(((source, aim), (column, row)))
-    return ranked
-
-
-def _flips(model: Model, photos: Tensor, patches: Tensor, aim: int, size: float, corner: str) -> np.ndarray:
-    """bool [n]: whether each photo, with its patch, is read as the class aimed at."""
-    return _logits(model, paste(photos, patches, size, corner)).argmax(1) == aim
-
-
-def _logits(model: Model, images: Tensor) -> np.ndarray:
-    with borrowed(model.module), torch.no_grad():
-        found = [run(model, part.to(model.device), [LOGITS])[LOGITS].flatten(1) for part in images.split(64)]
-    return torch.cat(found).float().cpu().numpy()
-
-
-def _noise(shape: Sequence[int], seed: int) -> Tensor:
-    return torch.rand(tuple(shape), generator=torch.Generator().manual_seed(seed))
-
-
-def _as_patches(icons: np.ndarray, model: Model) -> Tensor:
-    """[n, channels, side, side] in [0, 1] of icons, uint8 [n, side, side, 3]."""
-    patches = torch.from_numpy(icons).permute(0, 3, 1, 2).float() / 255
-    return patches.mean(1, keepdim=True) if model.input_channels == 1 else patches
-
-
-def _as_bytes(images: Tensor) -> np.ndarray:
-    """uint8 [n, height, width, 3]."""
-    shown = images if images.shape[1] == 3 else images.mean(1, keepdim=True).expand(-1, 3, -1, -1)
-    return (shown.permute(0, 2, 3, 1).numpy() * 255).round().astype(np.uint8)
-
-
-def _share(name: str, setting: str, flips: np.ndarray) -> Share:
-    low, high = wilson(int(flips.sum()), len(flips))
-    return Share(name, setting, int(flips.sum()), len(flips), low, high)
+    return sum(name == wanted for name in known) / len(known) if known and wanted is not None else 0.0
 
 
 def _require_attribution(atlas: Atlas, cells: Cells, layer: str) -> None:
