@@ -59,7 +59,8 @@ def _with(change: Callable[[dict], None]) -> Callable[[str], str]:
         (lambda text: text[: len(text) // 2], "damaged or cut short"),
         (lambda text: "[]", "damaged"),
         (_with(lambda data: data["manifest"].update(schema=3)), "reads schema 2 and its data is of 3"),
-        (_with(lambda data: data["manifest"].update(kind="atlas")), "“atlas”"),
+        (_with(lambda data: data["manifest"].update(kind="model")), "“model”"),
+        (_with(lambda data: data["manifest"].update(kind="atlas")), "a part of it is missing"),
         (_with(lambda data: data["images"].pop("photo.webp")), "A picture is missing"),
         (_with(lambda data: data["manifest"]["body"].pop("classes")), "a part of it is missing"),
         (
