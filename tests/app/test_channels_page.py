@@ -1,4 +1,4 @@
-"""Channels that argue for a class, or for one against another, and what made them: in a real browser."""
+"""Channels that speak for a class, or for one against another, and what made them: in a real browser."""
 
 import re
 from pathlib import Path
@@ -51,7 +51,7 @@ def test_the_strongest_of_each_side(opened, name: str) -> None:
     assert float(values[0]) == pytest.approx(FOR[name].max(), abs=0.05)
 
 
-def test_bars_share_one_scale_and_a_mirrored_side(opened) -> None:
+def test_bars_share_one_scale_and_both_sides_start_with_the_strongest(opened) -> None:
     region = channels(opened("#layer=mixed4d&class=425"))
     widths = {
         button.get_attribute("aria-label").split(",")[0]: button.locator(".bar").bounding_box()["width"]
@@ -59,9 +59,11 @@ def test_bars_share_one_scale_and_a_mirrored_side(opened) -> None:
     }
     ratio = widths["Channel 208 red roof"] / widths["Channel 300 striped ball"]
     assert ratio == pytest.approx(FOR["barn"][0] / -FOR["barn"][3], rel=0.05)
-    outer = region.locator(".side.inhibit .icons button").first.bounding_box()
-    inner = region.locator(".side.inhibit .icons button").nth(1).bounding_box()
-    assert outer["x"] > inner["x"]
+    for side in ("support", "inhibit"):
+        cards = [card.bounding_box() for card in region.locator(f".side.{side} .icons button").all()]
+        assert [card["x"] for card in cards] == sorted(card["x"] for card in cards)
+        bars = [bar.bounding_box() for bar in region.locator(f".side.{side} .bar").all()]
+        assert [bar["x"] for bar in bars] == pytest.approx([card["x"] for card in cards], abs=1)
 
 
 def test_show_all(opened) -> None:
@@ -74,7 +76,7 @@ def test_show_all(opened) -> None:
     assert len(told(region, "support")) == 4
 
 
-def test_hover_shows_where_it_fired_and_what_else_it_argues_for(opened) -> None:
+def test_hover_shows_where_it_fired_and_what_else_it_speaks_for(opened) -> None:
     page = opened("#layer=mixed4d&class=425")
     region = channels(page)
     assert region.locator(".photo canvas").count() == 0
@@ -151,7 +153,7 @@ def test_two_classes_against_each_other(opened) -> None:
     page = opened("#layer=mixed4d&class=425")
     page.get_by_role("button", name="Compare with soccer ball").click()
     hash_becomes(page, "#layer=mixed4d&class=425&versus=805")
-    region = page.get_by_role("region", name="Which channels argue for barn against soccer ball")
+    region = page.get_by_role("region", name="Which channels speak for barn against soccer ball")
     net = FOR["barn"] - FOR["soccer ball"]
     assert told(region, "support") == strongest(net)
     assert told(region, "inhibit") == strongest(-net)
@@ -189,7 +191,7 @@ def test_the_first_comparison_of_a_page(opened, tmp_path: Path) -> None:
 
     path = export_html(make_bundle(versus=(970, 425)), tmp_path / "page.html")
     page = opened(path=path)
-    page.get_by_role("region", name="Which channels argue for alp against barn").wait_for()
+    page.get_by_role("region", name="Which channels speak for alp against barn").wait_for()
     page.get_by_role("button", name="Look at alp alone").click()
     hash_becomes(page, "#layer=mixed5a&class=970&versus=none")
     page.reload()

@@ -32,7 +32,7 @@ def effects(unit: str, groups: int = 0, factor: float = 0.0, layer: str = "mixed
 
 
 def written(texts: list[str]) -> list[float]:
-    return [float(text.replace("−", "-").removesuffix("%").strip().removeprefix("< ")) for text in texts]
+    return [float(text.replace("−", "-").strip("<% \u00a0")) for text in texts]
 
 
 def told(region) -> tuple[list[float], list[float], list[float]]:

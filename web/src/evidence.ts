@@ -37,3 +37,13 @@ export function subjectOf(body: ExplanationBody, about: string): Subject {
   const found = body.layers.some(({ name }) => name === rest) ? null : /^(.+):(\d+)$/.exec(rest);
   return { panel, layer: found ? found[1]! : rest, classIndex: found ? Number(found[2]) : null };
 }
+
+/** What one measure is told with: words before its sentence where the sentence needs them. */
+export interface Told extends EvidenceEntry {
+  lead?: string;
+}
+
+/** The parts whose removal was measured, as experiments name them; null where the measure is another. */
+export function removed({ name }: EvidenceEntry): string | null {
+  return /\bremoval of (\w+)s$/.exec(name)?.[1] ?? null;
+}

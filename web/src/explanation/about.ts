@@ -1,8 +1,26 @@
-import type { EvidenceEntry, ExplanationBody } from "../bundle";
+import type { ExplanationBody, GroupPanel } from "../bundle";
+import { subjectOf, type Told } from "../evidence";
+import type { Question } from "../question";
 
-/** The evidence about any of `ids`. */
-export function about(body: ExplanationBody, ...ids: string[]): EvidenceEntry[] {
-  return body.evidence.filter((entry) => ids.includes(entry.about));
+/**
+ * The evidence about a panel: about all of it, about any of `layers`, and about the classes asked for. Where two are
+ * compared, each measure of a class is led by its name.
+ */
+export function about(body: ExplanationBody, panel: string, layers: readonly string[] = [], asked?: Question): Told[] {
+  const classes = asked ? [asked, ...(asked.versus ? [asked.versus] : [])] : [];
+  const found = body.evidence
+    .map((entry) => ({ entry, subject: subjectOf(body, entry.about) }))
+    .filter(({ subject }) => subject.panel === panel && (subject.layer === "" || layers.includes(subject.layer)));
+  const of = (index: number | null, lead?: string): Told[] =>
+    found.flatMap(({ entry, subject }) => (subject.classIndex === index ? [{ ...entry, lead }] : []));
+  return [...of(null), ...classes.flatMap(({ index, label }) => of(index, asked?.versus ? label : undefined))];
+}
+
+/** Evidence about groups as it stands where `count` of them are shown: the layer's usual number is what was measured. */
+export function measuredFor(evidence: readonly Told[], { usual }: GroupPanel, count: number): Told[] {
+  if (count === usual) return [...evidence];
+  const number = `measured for ${usual} groups`;
+  return evidence.map((told) => ({ ...told, lead: told.lead ? `${told.lead}, ${number}` : number }));
 }
 
 const METHODS: Record<string, string> = {

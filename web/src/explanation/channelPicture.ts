@@ -1,5 +1,5 @@
 import type { ChannelPanel, ExplanationBody, LayerCard } from "../bundle";
-import { signed } from "../format";
+import { decimals, signed } from "../format";
 import { loadImage, PAPER, savePicture, write } from "../picture";
 import type { Question } from "../question";
 import { INHIBIT, SUPPORT } from "../scale";
@@ -26,6 +26,7 @@ export async function saveChannels({ body, images, panel, card, asked }: Shown):
   const high = (PHOTO * body.photo.height) / body.photo.width;
   const found = sides(body, panel, asked);
   const limit = Math.max(limitOf(panel), ...found.flat().map((argument) => Math.abs(argument.net)));
+  const digits = decimals([limit]);
   const half = COUNT * (SIDE + GAP) - GAP;
   const start = EDGE + PHOTO + 40;
   const height = EDGE + Math.max(high, 2 * (SIDE + 92)) + EDGE;
@@ -51,8 +52,8 @@ export async function saveChannels({ body, images, panel, card, asked }: Shown):
         context.fillRect(x, y + SIDE + 6, SIDE, 8);
         context.fillStyle = color;
         const wide = (SIDE * Math.abs(net)) / limit;
-        context.fillRect(place === 0 ? x : x + SIDE - wide, y + SIDE + 6, wide, 8);
-        write(context, signed(asked.versus && place === 1 ? -net : net), x, y + SIDE + 32, { size: 14, weight: 600, room: 54 });
+        context.fillRect(x, y + SIDE + 6, wide, 8);
+        write(context, signed(asked.versus && place === 1 ? -net : net, digits), x, y + SIDE + 32, { size: 14, weight: 600, room: 54 });
         const name = labels[number] || `channel ${channel}`;
         write(context, name, x + SIDE, y + SIDE + 32, { size: 13, color: PAPER.soft, align: "right", room: SIDE - 54 });
       });

@@ -3,7 +3,7 @@ import { entry, part, rowsOf, unpack } from "../numbers";
 import type { Question } from "../question";
 import type { ChannelPlace } from "../view.svelte";
 
-/** A channel and what it argues for. */
+/** A channel and what it speaks for. */
 export interface Argument {
   channel: number;
   /** What it adds to the logit of the chosen class, less what it adds to that of the other where there is one. */
@@ -14,7 +14,7 @@ export interface Argument {
   second: number;
 }
 
-/** The channels that argue for the question, strongest first, and those that argue against it. */
+/** The channels that speak for the question, strongest first, and those that speak against it. */
 export function sides(body: ExplanationBody, panel: ChannelPanel, asked: Question): [Argument[], Argument[]] {
   const first = of(body, panel, asked.index);
   const second = asked.versus ? of(body, panel, asked.versus.index) : null;

@@ -1,5 +1,5 @@
 import type { ExplanationBody } from "../bundle";
-import { number, percent, signed } from "../format";
+import { decimals, number, percent, signed } from "../format";
 import { loadImage, PAPER, savePicture, write } from "../picture";
 import type { Outcome } from "./experiments";
 
@@ -31,6 +31,7 @@ export async function saveExperiment(shown: Shown): Promise<void> {
   const left = EDGE + PHOTO + 44;
   const top = EDGE + 58;
   const plot = top + outcomes.length * LINE + 40;
+  const digits = decimals(outcomes.flatMap(({ measured, predicted }) => [measured, predicted]));
   const height = Math.max(top + high, plot + PLOT + 30) + EDGE;
   await savePicture(`${body.title}-${title}`, left + TABLE + EDGE, height, (context) => {
     write(context, `${body.model.name}: ${title}`, EDGE, EDGE + 14, { size: 18, weight: 600, room: left + TABLE - EDGE });
@@ -58,8 +59,8 @@ export async function saveExperiment(shown: Shown): Promise<void> {
       context.fillStyle = PAPER.ink;
       context.fillRect(left + 130, y + 7, Math.max(1, 150 * after), 8);
       write(context, `${percent(before)} → ${percent(after)}`, left + 292, y + 16);
-      write(context, signed(measured), left + 465, y + 16, { align: "right" });
-      write(context, signed(predicted), left + TABLE, y + 16, { align: "right", color: PAPER.soft });
+      write(context, signed(measured, digits), left + 465, y + 16, { align: "right" });
+      write(context, signed(predicted, digits), left + TABLE, y + 16, { align: "right", color: PAPER.soft });
     });
     const limit = 1.06 * Math.max(1e-6, ...dots.flatMap(({ x, y }) => [Math.abs(x), Math.abs(y)]));
     const scale = PLOT / 2 / limit;
@@ -79,7 +80,7 @@ export async function saveExperiment(shown: Shown): Promise<void> {
     });
     write(context, "predicted change of the logit", left, plot + PLOT + 20, { size: 13, color: PAPER.soft });
     write(context, "measured change, upwards", left + PLOT + 20, plot + 16, { size: 13, color: PAPER.soft });
-    if (r !== null) write(context, `r = ${number(r)}`, left + PLOT + 20, plot + 50, { size: 22, weight: 600 });
+    if (r !== null) write(context, `r = ${number(r, 2)}`, left + PLOT + 20, plot + 50, { size: 22, weight: 600 });
     write(context, `${dots.length} parts`, left + PLOT + 20, plot + 72, { size: 13, color: PAPER.soft });
   });
 }

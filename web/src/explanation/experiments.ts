@@ -51,12 +51,12 @@ export function done(factor: number): string {
   return factor === 0.5 ? "halved" : factor === 2 ? "doubled" : `multiplied with ${factor}`;
 }
 
-/** The kinds of parts, in the order in which they are offered, as words for a button and for one and for many. */
+/** The kinds of parts as they are offered: words for a button and for many, and the panel whose evidence is of them. */
 export const UNITS = [
-  { unit: "group", label: "Group", many: "groups" },
-  { unit: "channel", label: "Channel", many: "channels" },
-  { unit: "position", label: "Position", many: "positions" },
-  { unit: "square", label: "3 × 3 square", many: "squares of 3 × 3 positions" },
+  { unit: "group", label: "Group", many: "groups", panel: "groups" },
+  { unit: "channel", label: "Channel", many: "channels", panel: "channels" },
+  { unit: "position", label: "Position", many: "positions", panel: "spatial" },
+  { unit: "square", label: "3 × 3 square", many: "squares of 3 × 3 positions", panel: "experiments" },
 ] as const;
 
 /** The outcome of one experiment for one class. */

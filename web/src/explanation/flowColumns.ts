@@ -10,7 +10,8 @@ export interface FlowColumn {
   layer: string;
   panel: GroupPanel;
   grouping: Grouping;
-  colors: Color[];
+  /** Colours that tell which groups of two columns belong together; null where none do. */
+  colors: Color[] | null;
   /** Whether the groups were made to match those of the column at the right. */
   aligned: boolean;
 }
@@ -36,6 +37,7 @@ export function flowData(body: ExplanationBody, view: View, asked: Question, ali
   if (aligned) {
     const place = placeOf(uppers[0]!);
     lower.grouping = flows[0]!.aligned[place]!;
+    uppers[0]!.colors = colorsOf(uppers[0]!.panel, uppers[0]!.grouping);
     lower.colors = uppers[0]!.colors;
     lower.aligned = true;
   }
@@ -90,7 +92,7 @@ function column(body: ExplanationBody, view: View, layer: string): FlowColumn {
   const panel = body.groups.find((candidate) => candidate.layer === layer);
   if (!panel) throw new Error(`no groups of ${layer} in this page`);
   const grouping = groupingOf(panel, view.groupsOf(layer));
-  return { layer, panel, grouping, colors: colorsOf(panel, grouping), aligned: false };
+  return { layer, panel, grouping, colors: null, aligned: false };
 }
 
 function placeOf({ panel, grouping }: FlowColumn): number {

@@ -4,6 +4,7 @@ import type { Question } from "../question";
 import { INHIBIT, SUPPORT } from "../scale";
 import { flowLayout, type FlowData } from "./flowColumns";
 import { css } from "./groups";
+import { writeNumber } from "./groupPicture";
 
 const EDGE = 32;
 const PHOTO = 240;
@@ -50,8 +51,11 @@ export async function saveFlow({ body, images, data, asked }: Shown): Promise<vo
         const icon = shown.grouping.icons[place]!;
         const [across, down] = [(icon % columns) * side, Math.floor(icon / columns) * side];
         context.drawImage(sheets[column]!, across + 0.5, down + 0.5, side - 1, side - 1, x, y, width, tall);
-        context.fillStyle = css(shown.colors[place]!);
-        context.fillRect(x, y + tall - 4, width, 4);
+        if (shown.colors) {
+          context.fillStyle = css(shown.colors[place]!);
+          context.fillRect(x, y + tall - 4, width, 4);
+        }
+        writeNumber(context, place + 1, x, y);
       } else {
         const { index, label } = body.classes[place]!;
         const drawn = index === asked.index || index === asked.versus?.index;

@@ -1,5 +1,5 @@
 import type { ExplanationBody, Grouping, GroupPanel } from "../bundle";
-import { signed } from "../format";
+import { decimals, signed } from "../format";
 import { entry } from "../numbers";
 import { loadImage, PAPER, savePicture, write } from "../picture";
 import type { Question } from "../question";
@@ -39,6 +39,7 @@ export async function saveGroups({ body, images, panel, grouping, asked }: Shown
     })),
   ];
   const limit = Math.max(1e-9, ...lines.flatMap((line) => line.values.map(Math.abs)));
+  const digits = decimals([limit]);
   const table = EDGE + 34 + high + 34;
   const height = table + 20 + side + 12 + lines.length * LINE + EDGE;
   await savePicture(`${body.title}-${panel.layer}-${count}-groups`, width, height, (context) => {
@@ -70,6 +71,7 @@ export async function saveGroups({ body, images, panel, grouping, asked }: Shown
       const { side: from, columns } = panel.icons;
       const [across, down] = [(icon % columns) * from, Math.floor(icon / columns) * from];
       context.drawImage(sheet, across + 0.5, down + 0.5, from - 1, from - 1, x, table + 20, side, side);
+      writeNumber(context, group + 1, x, table + 20);
     });
     lines.forEach(({ label, values }, number) => {
       const y = table + 20 + side + 24 + number * LINE;
@@ -79,7 +81,7 @@ export async function saveGroups({ body, images, panel, grouping, asked }: Shown
         const x = EDGE + HEADS + group * step;
         const [red, green, blue] = value < 0 ? INHIBIT : SUPPORT;
         const long = ((side / 2) * Math.abs(value)) / limit;
-        write(context, signed(value), x + side / 2, y + 9, { size: 13, weight: leads ? 600 : 400, align: "center" });
+        write(context, signed(value, digits), x + side / 2, y + 9, { size: 13, weight: leads ? 600 : 400, align: "center" });
         context.fillStyle = PAPER.bar;
         context.fillRect(x + side / 2 - 0.5, y + 14, 1, 8);
         context.fillStyle = `rgb(${red} ${green} ${blue})`;
@@ -87,4 +89,11 @@ export async function saveGroups({ body, images, panel, grouping, asked }: Shown
       });
     });
   });
+}
+
+/** A group's number in the corner of its icon. */
+export function writeNumber(context: CanvasRenderingContext2D, number: number, x: number, y: number): void {
+  context.fillStyle = "rgb(255 255 255 / 0.86)";
+  context.fillRect(x, y, 20, 17);
+  write(context, String(number), x + 10, y + 13, { size: 12, weight: 600, align: "center" });
 }

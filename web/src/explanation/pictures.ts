@@ -1,5 +1,5 @@
 import type { DictionaryPanel, ExplanationBody, LayerCard, SpatialPanel } from "../bundle";
-import { number, signed } from "../format";
+import { decimals, number, signed } from "../format";
 import type { Position } from "../grid";
 import { frame, loadImage, PAPER, savePicture, write } from "../picture";
 import { diverging, divergingColor } from "../scale";
@@ -33,6 +33,7 @@ export async function saveDictionary({ body, images, panel, card, at, entries, l
   const step = side + 64;
   const start = EDGE + PHOTO + 40;
   const height = EDGE + 40 + Math.max(high, lines * line - 10) + EDGE;
+  const digits = decimals(entries.map(({ value }) => value));
   const name = `${body.title}-${panel.layer}-${at.row}-${at.column}`;
   await savePicture(name, start + perLine * step + EDGE - 20, height, (context) => {
     const title = `${panel.layer}, row ${at.row}, column ${at.column}`;
@@ -54,7 +55,7 @@ export async function saveDictionary({ body, images, panel, card, at, entries, l
       const tall = Math.max(1, ((side - 18) * Math.abs(value)) / limit);
       context.fillStyle = PAPER.bar;
       context.fillRect(x + side + 8, y + side - tall, 20, tall);
-      write(context, number(value), x + side + 8, y + side - tall - 5, { size: 13 });
+      write(context, number(value, digits), x + side + 8, y + side - tall - 5, { size: 13 });
       const words = label ? `${label} ${channel}` : `channel ${channel}`;
       write(context, words, x, y + side + 18, { size: 13, color: PAPER.soft, room: step - 12 });
     });
