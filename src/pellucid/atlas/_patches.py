@@ -270,20 +270,20 @@ class _Laboratory:
         return np.argsort(-lead, kind="stable")[:_CANDIDATES].tolist()
 
     def _choose(self, candidates: Sequence[int], photos: Tensor, aim: int) -> tuple[int, float, str]:
-        """The cell, size and corner whose patch leads its controls by most; of equals, the first and smallest."""
+        """The cell, size and corner whose patch leads its controls by most; of equals, that which flips most photos."""
         settings = [(number, size, corner) for size in SIZES for corner in CORNERS for number in candidates]
         leads = [self._lead(photos, aim, *setting) for setting in settings]
-        return settings[int(np.argmax(leads))]
+        return settings[max(range(len(settings)), key=lambda place: leads[place])]
 
-    def _lead(self, photos: Tensor, aim: int, number: int, size: float, corner: str) -> float:
-        """By how much larger a share of photos a patch flips than noise and real crops do."""
+    def _lead(self, photos: Tensor, aim: int, number: int, size: float, corner: str) -> tuple[float, float]:
+        """By how much larger a share of photos a patch flips than noise and real crops do, and that share."""
         noise = noise_patch((len(photos), photos.shape[1], *self.icons.shape[1:3]), self.seed)
         against, crops = [noise], self.crops(aim, len(photos))
         if crops is not None:
             against.append(crops)
         patch = as_patches(self.icons[[number]], self.model)
         flips = [flips_of(self.model, photos, pasted, aim, size, corner).mean() for pasted in (patch, *against)]
-        return float(flips[0] - max(flips[1:]))
+        return float(flips[0] - max(flips[1:])), float(flips[0])
 
     def _controls(self, number: int, photos: Tensor, patch: Tensor, aim: int) -> Iterator[tuple[str, list[Tensor]]]:
         """Name of each control and what is pasted for it."""
@@ -347,7 +347,7 @@ class _Laboratory:
             photos = source.pixels(source.of(pair[0])[:_SCREENED_ON])
             cell = self.cells.number_at(*place)
             assert cell is not None
-            leads.append(max(self._lead(photos, pair[1], cell, size, CORNERS[2]) for size in SIZES[1:]))
+            leads.append(max(self._lead(photos, pair[1], cell, size, CORNERS[2])[0] for size in SIZES[1:]))
             progress(Event("looking for patches", number + 1, len(ranked), "pair"))
         return [ranked[place] for place in np.argsort(-np.asarray(leads), kind="stable")]
 
