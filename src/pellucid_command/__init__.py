@@ -1,9 +1,9 @@
 """How the command `pellucid` starts: it decides how threads wait, which has to be done before PyTorch is loaded.
 
-Threads of GNU OpenMP that have finished their part of an operation wait for the others by running in circles. Where other
-work needs the processor, that keeps away the very thread that is waited for, and rendering takes up to ten times as long;
-where threads go to sleep at once, waking them costs a third. A short wait has neither fault (docs/speed.md has the
-numbers). The package itself leaves this alone; importing it has no side effect.
+Threads of GNU OpenMP that have finished their part of an operation wait for the others by running in circles. Where
+other work needs the processor, that keeps away the very thread that is waited for, and rendering takes several times as
+long; where threads go to sleep at once, waking them costs a fifth to two fifths. A short wait has neither fault
+(docs/speed.md has the numbers). The package itself leaves this alone; importing it has no side effect.
 """
 
 import os

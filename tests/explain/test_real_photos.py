@@ -7,6 +7,7 @@ import pytest
 
 import pellucid
 from pellucid.errors import WeightsError
+from pellucid.models import view
 
 pytestmark = pytest.mark.slow
 
@@ -55,9 +56,8 @@ def test_dogs_are_argued_for_by_the_dog_and_cats_by_the_cat(inception, data, lay
 
 def test_removing_the_dogs_groups(inception, data):
     """The dogs vanish from the answers and cats rise above them, though weasels and otters rise further."""
-    image = photo(data, "dog_cat")
-    seen = pellucid.load_image(image, size=224)
-    groups = pellucid.factorize(pellucid.record(inception, seen[None], "mixed4d")["mixed4d"], 6)
+    image = view(inception, photo(data, "dog_cat")).image  # as `explain` sees it
+    groups = pellucid.factorize(pellucid.record(inception, image[None], "mixed4d")["mixed4d"], 6)
     spatial = groups.spatial[0]
     on_dog = [number for number in range(6) if spatial[DOG, number].sum() > 0.6 * spatial[..., number].sum()]
     on_cat = [number for number in range(6) if spatial[CAT, number].sum() > 0.6 * spatial[..., number].sum()]
@@ -77,8 +77,8 @@ def test_removing_the_dogs_groups(inception, data):
 
 
 def test_lemons_vase_and_tulips_are_different_groups(inception, data):
-    seen = pellucid.load_image(photo(data, "flowers"), size=224)
-    groups = pellucid.factorize(pellucid.record(inception, seen[None], "mixed4d")["mixed4d"], 6)
+    image = view(inception, photo(data, "flowers")).image
+    groups = pellucid.factorize(pellucid.record(inception, image[None], "mixed4d")["mixed4d"], 6)
     spatial = groups.spatial[0]
     shares = [
         [spatial[place, number].sum() / spatial[..., number].sum() for number in range(6)]

@@ -299,19 +299,16 @@ def _removal_evidence(analysis: Analysis, name: str, usual: int) -> None:
         for column, score in enumerate(analysis.scores):
             measured, predicted = each.change[:, column], each.predicted[:, column]
             value, control = correlation(predicted, measured), correlation(-strength[each.unit], measured)
-            about = f"{panels[each.unit]}:{name}" + ("" if each.unit == "square" else f":{score.index}")
-            if each.unit == "square" and column:
-                continue
             analysis.evidence.append(
                 Evidence(
-                    about=about,
+                    about=f"{panels[each.unit]}:{name}:{score.index}",
                     name=f"agreement with removal of {each.unit}s",
                     value=round(value, 4),
                     control=round(control, 4),
                     sentence=(
                         f"{what[0].upper()}{what[1:]} was removed and the rest of the network run again: what this "
-                        f"predicted for {score.label} and what was measured correlate at {value:.2f} (1 is perfect); "
-                        f"mere strength of activation reaches {control:.2f}."
+                        f"predicted for {score.label} and what was measured correlate at {_said(value)} (1 is "
+                        f"perfect); mere strength of activation reaches {_said(control)}."
                     ),
                 )
             )
@@ -328,7 +325,13 @@ def _path_evidence(name: str, score: ClassScore, used: Attribution, other: Attri
         value=round(value, 4),
         control=round(control, 4),
         sentence=(
-            f"The same map computed {how} correlates with this one at {value:.2f}; where that is "
-            f"far below 1, how much a place adds depends on what else is there. Mere strength reaches {control:.2f}."
+            f"The same map computed {how} correlates with this one at {_said(value)}; where that is "
+            f"far below 1, how much a place adds depends on what else is there. Mere strength reaches {_said(control)}."
         ),
     )
+
+
+def _said(value: float) -> str:
+    """A correlation in a sentence: two decimals, a true minus sign, and none before a zero."""
+    text = f"{value:.2f}"
+    return text.replace("-", "" if float(text) == 0 else "−")
