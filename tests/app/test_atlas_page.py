@@ -550,6 +550,10 @@ def test_a_phone(shown, hash_: str, scheme: str) -> None:
     page.get_by_text("Where these numbers come from").scroll_into_view_if_needed()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     ground = page.locator(".figure").first.evaluate("element => getComputedStyle(element).backgroundColor")
+    if "beside" in hash_:
+        one, two = figure(page, 0).bounding_box(), figure(page, 1).bounding_box()
+        assert two["y"] > one["y"] + one["height"]
+        assert two["width"] == one["width"]
     assert ground == ("rgb(243, 242, 238)" if scheme == "light" else "rgb(35, 37, 41)")
 
 
@@ -561,6 +565,49 @@ def test_a_tap_tells_of_a_cell(shown) -> None:
     # It stands below the map and hides nothing of it.
     below = figure(page).bounding_box()
     assert card(page).bounding_box()["y"] >= below["y"] + below["height"]
+
+
+def test_two_fingers_zoom(shown) -> None:
+    page = shown(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    box = figure(page).bounding_box()
+    session = page.context.new_cdp_session(page)
+    middle = {"x": box["x"] + 0.6 * box["width"], "y": box["y"] + 0.4 * box["height"]}
+
+    def touch(kind: str, apart: float | None) -> None:
+        points = [] if apart is None else [{**middle, "x": middle["x"] + way * apart, "id": way} for way in (-1, 1)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", 30)
+    for apart in range(36, 91, 6):
+        touch("touchMove", apart)
+    touch("touchEnd", None)
+    look = view(page)
+    # Three times as far apart, three times as large; the place between the fingers stays there, but for the first
+    # steps, in which the whole map is still kept in the middle.
+    assert look[2] == pytest.approx(3, rel=0.08)
+    home = min(box["width"], box["height"]) * 0.94
+    place = 0.5 + 0.1 * box["width"] / home, 0.5 - 0.1 * box["height"] / home
+    again = spot(page, *place, look)
+    assert again["x"] == pytest.approx(0.6 * box["width"], abs=14)
+    assert again["y"] == pytest.approx(0.4 * box["height"], abs=14)
+
+
+def test_who_wants_no_motion_gets_none(shown) -> None:
+    page = shown(reduced_motion="reduce")
+    figure(page).focus()
+    steps = page.evaluate(
+        """async () => {
+          const figure = document.querySelector('.figure');
+          const label = () => document.querySelector('.minimap span')?.style.cssText;
+          figure.dispatchEvent(new KeyboardEvent('keydown', { key: '+', bubbles: true }));
+          await new Promise(done => setTimeout(done, 0));
+          const first = label();
+          await new Promise(done => setTimeout(done, 500));
+          return [first, label()];
+        }"""
+    )
+    assert steps[0]
+    assert steps[0] == steps[1]
 
 
 def test_everything_can_be_reached_by_tab(shown) -> None:
