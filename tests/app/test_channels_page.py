@@ -237,3 +237,52 @@ def test_save_png(opened, tmp_path: Path) -> None:
         assert colors
         found = {color for _, color in colors}
     assert {(13, 158, 148), (238, 121, 22)} <= found
+
+
+def test_a_channel_without_a_name_is_said_once(opened) -> None:
+    region = channels(opened("#layer=mixed5a&class=425&channel=mixed5a:208"))
+    region.get_by_text("Made by mixed4d").wait_for()
+    assert region.locator(".reading .name p").inner_text().split("\n")[0] == "channel 208"
+    assert region.locator(".reading .name p").inner_text().count("208") == 1
+    assert " ".join(region.locator(".root").inner_text().split()) == "channel 208 of mixed5a"
+    assert region.get_by_text("Made by mixed4d").evaluate("node => getComputedStyle(node).textTransform") == "none"
+
+
+@pytest.mark.parametrize(("width", "drawn"), [(390, False), (1280, True)])
+def test_the_caption_of_the_tree_tells_of_ribbons_where_there_are_any(opened, width: int, drawn: bool) -> None:
+    page = opened("#layer=mixed5a&class=425&channel=mixed5a:208", viewport={"width": width, "height": 844})
+    region = channels(page)
+    assert region.locator(".ribbons path").first.is_visible() == drawn
+    assert ("ibbon" in region.locator(".caption").inner_text()) == drawn
+    assert "Choose a picture to follow it." in region.locator(".caption").inner_text()
+
+
+def test_the_photo_fills_a_phone(opened) -> None:
+    region = channels(opened("#layer=mixed4d&class=425", **PHONE))
+    photo, column = region.locator(".photo").bounding_box(), region.locator(".above").bounding_box()
+    assert photo["width"] == pytest.approx(column["width"], abs=1)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_words_for_the_numbers_of_two_classes_stand_beside_them(opened, tmp_path: Path, width: int) -> None:
+    """Long names of classes take as many lines as they need."""
+    import msgspec
+    from drawn_bundle import make_bundle
+
+    from pellucid.app import export_html
+    from pellucid.bundle import ClassScore
+
+    scores = [ClassScore(index=i, label=label, logit=logit, probability=p) for i, label, logit, p in CLASSES]
+    classes = [msgspec.structs.replace(scores[0], label="West Highland white terrier"), *scores[1:]]
+    path = export_html(make_bundle(classes=classes), tmp_path / "page.html")
+    page = opened("#layer=mixed4d&class=425&versus=970", path=path, viewport={"width": width, "height": 844})
+    region = channels(page)
+    region.get_by_role("button", name="Show all").click()
+    for line in region.locator(".side .icons").all():
+        words = line.locator(".rows span").all()
+        assert [word.inner_text() for word in words] == ["net evidence", "for West Highland white terrier", "for alp"]
+        for card in line.get_by_role("button").all():
+            for word, cell in zip(words, card.locator(".cell").all(), strict=True):
+                (beside, box) = word.bounding_box(), cell.bounding_box()
+                assert box["y"] - 1 <= beside["y"]
+                assert beside["y"] + beside["height"] <= box["y"] + box["height"] + 1

@@ -12,7 +12,7 @@ from page_reading import read_canvas
 from PIL import Image
 
 from pellucid.app import export_html
-from pellucid.bundle import unpack_numbers
+from pellucid.bundle import EvidenceEntry, unpack_numbers
 
 pytestmark = pytest.mark.browser
 
@@ -211,3 +211,61 @@ def test_the_picture_is_saved(opened, tmp_path: Path) -> None:
     center = saved[2 * 90 + int(640 * 6.5 / 14) - 20 :, 64 + int(640 * 5.5 / 14) - 20 :][:40, :40]
     assert center.mean() < 50
     assert saved[2 * 90 + 20 : 2 * 90 + 60, 64 + 20 : 64 + 60].mean() > 120
+
+
+def measured(unit: str, about: str, sentence: str) -> EvidenceEntry:
+    return EvidenceEntry(
+        about=about, name=f"agreement with removal of {unit}s", value=0.8, control=0.1, sentence=sentence
+    )
+
+
+def test_evidence_follows_what_is_changed(opened, tmp_path: Path) -> None:
+    panels = {"group": "groups", "channel": "channels", "position": "spatial", "square": "experiments"}
+    entries = [
+        measured(unit, f"{panel}:{layer}:{index}", f"{unit} {layer} {index}.")
+        for unit, panel in panels.items()
+        for layer in ("mixed4d", "mixed5a")
+        for index in (425, 970)
+        if (unit, layer) != ("channel", "mixed5a")
+    ]
+    path_ = EvidenceEntry(about="spatial:mixed4d:425", name="independence of the path", value=0.9, sentence="Path.")
+    page = opened(
+        "#layer=mixed4d&class=425", path=export_html(make_bundle(evidence=[*entries, path_]), tmp_path / "p.html")
+    )
+    region = experiments(page)
+
+    def shown() -> list[str]:
+        return [" ".join(text.split()) for text in region.locator(".measure p:first-child").all_inner_texts()]
+
+    for unit, label in (
+        ("channel", "Channel"),
+        ("position", "Position"),
+        ("square", "3 × 3 square"),
+        ("group", "Group"),
+    ):
+        region.get_by_label(label, exact=True).check(force=True)
+        assert shown() == [f"{unit} mixed4d 425."]
+    region.get_by_role("slider").press("End")
+    assert shown() == ["Measured for 4 groups group mixed4d 425."]
+    region.get_by_label("Position", exact=True).check(force=True)
+    page.get_by_role("button", name="Compare with alp").click()
+    assert shown() == ["barn position mixed4d 425.", "alp position mixed4d 970."]
+    region.get_by_label("mixed5a").check(force=True)
+    assert shown() == ["barn position mixed5a 425.", "alp position mixed5a 970."]
+    region.get_by_label("Channel", exact=True).check(force=True)
+    assert shown() == []
+
+
+def test_groups_stand_in_full_lines_with_their_numbers(opened) -> None:
+    page = opened("#layer=mixed4d&class=425&groups=mixed4d:6", **PHONE)
+    region = experiments(page)
+    boxes = [button.bounding_box() for button in region.locator(".icons button").all()]
+    assert len(boxes) == 6
+    assert len({box["y"] for box in boxes}) == 1
+    assert region.locator(".icons button").all_inner_texts() == ["1", "2", "3", "4", "5", "6"]
+
+
+def test_numbers_of_the_table_have_the_same_decimals(opened) -> None:
+    region = experiments(opened("#layer=mixed4d&class=425&trial=mixed4d:position:0:89:0"))
+    texts = region.locator("tbody .number").all_inner_texts()
+    assert len({len(text.partition(".")[2]) for text in texts}) == 1

@@ -8,7 +8,7 @@ import pytest
 from drawn_bundle import make_bundle
 
 from pellucid.app import export_html
-from pellucid.bundle import Bundle, EvidenceEntry
+from pellucid.bundle import Bundle, EvidenceEntry, ExplanationBody
 
 pytestmark = pytest.mark.browser
 
@@ -230,6 +230,29 @@ def test_theme(opened) -> None:
     assert opened(color_scheme="light").evaluate(ground) == light
 
 
+def test_a_number_keeps_its_percent_sign(opened) -> None:
+    page = opened("#class=425")
+    page.get_by_role("region", name="How far all of this can be trusted").wait_for()
+    written = page.locator("main").inner_text()
+    assert len(re.findall(r"\d\u00a0%", written)) > 10
+    assert re.findall(r"\d[ \n]%", written) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_chosen_segment_is_lighter_than_its_track(opened, scheme: str) -> None:
+    page = opened("#layer=mixed4d", color_scheme=scheme)
+    shade = "node => { const [r, g, b] = getComputedStyle(node).backgroundColor.match(/\\d+/g); return +r + +g + +b; }"
+    chosen = dictionary(page).locator("label.chosen")
+    assert chosen.evaluate(shade) > chosen.locator("xpath=..").evaluate(shade)
+
+
+def test_a_channel_without_a_name_is_read_out_plainly(opened) -> None:
+    page = opened("#layer=mixed5a")
+    said = [name for name in icons(page) if name]
+    assert said
+    assert all(re.fullmatch(r"Channel \d+, activation \d+(\.\d+)?", name) for name in said)
+
+
 @pytest.mark.parametrize("width", [320, 390, 768, 1280, 1920])
 def test_nothing_sticks_out(opened, width: int) -> None:
     page = opened(viewport={"width": width, "height": 844})
@@ -280,6 +303,7 @@ def test_provenance(opened) -> None:
 
 def test_panels_that_were_not_computed(opened, tmp_path: Path) -> None:
     whole = make_bundle()
+    assert isinstance(whole.manifest.body, ExplanationBody)
     lists = {name: [] for name, value in msgspec.structs.asdict(whole.manifest.body).items() if isinstance(value, list)}
     body = msgspec.structs.replace(whole.manifest.body, **{**lists, "classes": whole.manifest.body.classes})
     files = {"photo.webp": whole.files["photo.webp"]}

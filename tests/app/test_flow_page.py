@@ -246,3 +246,25 @@ def test_the_picture_is_saved(opened, tmp_path: Path) -> None:
     assert numpy.abs(saved[144 : 144 + 480, 64 : 64 + 480] - photo).mean() < 6
     teal = numpy.abs(saved[:, 700:] - (numpy.array([13, 158, 148]) * 0.55 + 255 * 0.45)).sum(-1) < 12
     assert teal.mean() > 0.02
+
+
+def test_colours_join_only_groups_that_belong_together(opened) -> None:
+    region = flow(opened("#class=425"))
+    region.get_by_role("button", name="group 1 of mixed4d").hover()
+    assert region.locator(".key:not(p)").count() == region.locator(".dot").count() == 0
+    region.get_by_label("Align layer factors").check()
+
+    def color(layer: str, group: int) -> str:
+        key = region.get_by_role("button", name=f"group {group} of {layer}").locator(".key")
+        return key.evaluate("node => getComputedStyle(node).backgroundColor")
+
+    lower = [color("mixed4d", group) for group in (1, 2, 3)]
+    assert lower == [color("mixed5a", group) for group in (1, 2, 3)]
+    assert len(set(lower)) == 3
+
+
+def test_icons_are_numbered_as_texts_number_them(opened) -> None:
+    region = flow(opened("#class=425"))
+    nodes = region.get_by_role("button", name=re.compile("group . of")).all()
+    assert len(nodes) == 7
+    assert all(node.inner_text() == node.get_attribute("aria-label").split()[1] for node in nodes)

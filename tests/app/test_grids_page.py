@@ -8,6 +8,7 @@ from drawn_bundle import make_bundle, strengths
 from page_reading import read_canvas
 
 from pellucid.app import export_html
+from pellucid.bundle import ExplanationBody
 
 pytestmark = pytest.mark.browser
 
@@ -267,3 +268,17 @@ def test_without_influences(opened, tmp_path: Path) -> None:
     region = page.get_by_role("region", name=re.compile("Which channels"))
     region.get_by_text("No earlier layer was looked at.").wait_for()
     region.get_by_text("No later layer was looked at").wait_for()
+
+
+def test_an_odd_number_of_pictures_fills_a_phone(opened, tmp_path: Path) -> None:
+    whole = make_bundle().manifest.body
+    assert isinstance(whole, ExplanationBody)
+    for grids in (whole.grids, whole.grids[1:]):
+        path = export_html(make_bundle(grids=grids), tmp_path / f"{len(grids)}.html")
+        page = opened(path=path, viewport={"width": 390, "height": 844})
+        region = page.get_by_role("region", name="The photo as each layer sees it")
+        boxes = [figure.bounding_box() for figure in region.locator("figure").all()]
+        lines: dict[float, float] = {}
+        for box in boxes:
+            lines[box["y"]] = max(lines.get(box["y"], 0), box["x"] + box["width"])
+        assert len(set(lines.values())) == 1  # every line reaches the right edge

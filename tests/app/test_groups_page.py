@@ -5,11 +5,15 @@ from pathlib import Path
 
 import drawn_bundle
 import drawn_parts
+import msgspec
 import numpy
 import pytest
-from drawn_bundle import CLASSES, THINGS
+from drawn_bundle import CLASSES, THINGS, make_bundle
 from page_reading import read_canvas
 from PIL import Image
+
+from pellucid.app import export_html
+from pellucid.bundle import ClassScore
 
 pytestmark = pytest.mark.browser
 
@@ -167,3 +171,43 @@ def test_the_picture_is_saved(opened, tmp_path: Path) -> None:
         photo = numpy.asarray(drawn_bundle.draw_photo().resize((640, 640)), dtype=float)
         saved = numpy.asarray(picture.convert("RGB"), dtype=float)[132 : 132 + 640, 64 : 64 + 640]
         assert numpy.abs(photo - saved).mean() < 6
+
+
+def test_numbers_have_the_same_decimals(opened) -> None:
+    region = groups(opened("#layer=mixed4d&class=425"))
+    assert {len(text.partition(".")[2]) for text in region.locator(".effect .value").all_inner_texts()} == {2}
+
+
+def test_another_number_of_groups_says_what_was_measured(opened) -> None:
+    region = groups(opened("#layer=mixed4d&class=425"))
+    said = region.locator(".measure p").first
+    assert said.inner_text().strip() == "Other starting numbers lead to the same groups."
+    region.get_by_role("slider").press("End")
+    assert " ".join(said.inner_text().split()).startswith("Measured for 4 groups Other starting numbers")
+
+
+def test_cards_are_numbered_as_texts_number_them(opened) -> None:
+    region = groups(opened("#layer=mixed4d&class=425"))
+    for card in region.locator(".card > button").all():
+        assert f"Group {card.inner_text().strip()}," in card.get_attribute("aria-label")
+
+
+@pytest.mark.parametrize("width", [390, 760, 900, 1000, 1100, 1280])
+@pytest.mark.parametrize("count", [2, 3, 4, 6])
+def test_the_heaviest_channels_stand_in_fours_or_in_twos(opened, width: int, count: int) -> None:
+    page = opened(f"#layer=mixed4d&class=425&groups=mixed4d:{count}", viewport={"width": width, "height": 844})
+    tracks = (
+        groups(page).locator(".card .channels").first.evaluate("node => getComputedStyle(node).gridTemplateColumns")
+    )
+    sizes = tracks.split()
+    assert len(sizes) in (2, 4) or width <= 720
+
+
+def test_long_names_are_not_cut_on_a_phone(opened, tmp_path: Path) -> None:
+    name = "West Highland white terrier"
+    scores = [ClassScore(index=i, label=label, logit=logit, probability=p) for i, label, logit, p in CLASSES]
+    classes = [msgspec.structs.replace(scores[0], label=name), *scores[1:]]
+    page = opened("#layer=mixed4d", path=export_html(make_bundle(classes=classes), tmp_path / "page.html"), **PHONE)
+    label = groups(page).locator(".card .name").first
+    assert label.inner_text() == name
+    assert label.evaluate("node => node.scrollWidth <= node.clientWidth && node.scrollHeight <= node.clientHeight + 1")

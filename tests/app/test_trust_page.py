@@ -108,3 +108,57 @@ def test_it_fits_a_phone(opened) -> None:
     region.scroll_into_view_if_needed()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert all(box.bounding_box()["width"] <= 330 for box in region.locator(".measure").all())
+
+
+def test_other_classes_fit_a_phone(opened, tmp_path: Path) -> None:
+    long = "agreement with removal of positions"
+    entries = [EvidenceEntry(about="spatial:mixed4d:970", name=long, value=0.3, control=0.29, sentence="One.")]
+    page = opened("#class=425", path=export_html(make_bundle(evidence=entries), tmp_path / "page.html"), **PHONE)
+    region = trust(page)
+    region.get_by_text("For other classes").tap()
+    room = region.bounding_box()
+    for cell in region.locator("tbody th, tbody td").all():
+        box = cell.bounding_box()
+        assert box["x"] >= room["x"]
+        assert box["x"] + box["width"] <= room["x"] + room["width"]
+    row = " ".join(region.locator("tbody tr").inner_text().split())
+    assert row == f"alp mixed4d {long} 0.30 0.29 hardly better than its control"
+
+
+def test_two_compared_classes_are_both_told_of_and_named(told) -> None:
+    entries = [
+        entry("spatial:mixed4d:425", 0.9, 0.1, "About the first."),
+        entry("spatial:mixed4d:970", 0.3, 0.5, "About the second."),
+        entry("spatial:mixed4d:805", 0.7, 0.2, "About another."),
+        entry("spatial:mixed4d", 0.8, 0.2, "About all."),
+    ]
+    page, region = told(entries, "#layer=mixed4d&class=970&versus=425")
+    tally = " ".join(region.locator(".tally").inner_text().split())
+    assert tally == "● 2 beat their control ○ 1 says nothing here for alp and barn"
+    spatial = page.get_by_role("region", name="Which places speak for alp against barn")
+    shown = [text.inner_text() for text in spatial.locator(".measure p:first-child").all()]
+    assert [" ".join(text.split()) for text in shown] == [
+        "About all.",
+        "alp About the second.",
+        "barn About the first.",
+    ]
+    assert "mixed4d, barn About the first." in " ".join(region.inner_text().split())
+    region.get_by_text("For the other classes").click()
+    assert region.locator("tbody button").all_inner_texts() == ["soccer ball"]
+
+
+def test_numbers_of_a_table_have_the_same_decimals(told) -> None:
+    values = [(0.9, 0.041), (0.1, -0.0071), (0.57, 0.0)]
+    entries = [entry(f"spatial:mixed4d:{index}", *pair) for index, pair in zip((970, 805, 522), values, strict=True)]
+    _, region = told(entries)
+    region.get_by_text("For other classes").click()
+    assert region.locator("tbody .number").all_inner_texts() == ["0.90", "0.04", "0.10", "−0.01", "0.57", "0.00"]
+
+
+def test_the_name_of_a_class_stands_in_line_with_its_row(told) -> None:
+    _, region = told([entry("spatial:mixed4d:970", 0.3, 0.5)])
+    region.get_by_text("For other classes").click()
+    top = "node => { const range = document.createRange(); range.selectNodeContents(node); "
+    top += "return range.getBoundingClientRect().bottom; }"
+    row = region.locator("tbody tr")
+    assert row.locator("button").evaluate(top) == pytest.approx(row.locator("td").first.evaluate(top), abs=0.6)

@@ -36,7 +36,7 @@ export function unbroken(sentence: string): string {
 
 /** A time in plain words. */
 export function duration(seconds: number): string {
-  if (seconds < 1) return `${Math.max(1, Math.round(seconds * 1000))} ms`;
-  if (seconds < 120) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
-  return `${Math.round(seconds / 60)} min`;
+  if (seconds < 1) return `${Math.max(1, Math.round(seconds * 1000))}\u00a0ms`;
+  if (seconds < 120) return `${seconds.toFixed(seconds < 10 ? 1 : 0)}\u00a0s`;
+  return `${Math.round(seconds / 60)}\u00a0min`;
 }

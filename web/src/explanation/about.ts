@@ -19,8 +19,10 @@ export function about(body: ExplanationBody, panel: string, layers: readonly str
 /** Evidence about groups as it stands where `count` of them are shown: the layer's usual number is what was measured. */
 export function measuredFor(evidence: readonly Told[], { usual }: GroupPanel, count: number): Told[] {
   if (count === usual) return [...evidence];
-  const number = `measured for ${usual} groups`;
-  return evidence.map((told) => ({ ...told, lead: told.lead ? `${told.lead}, ${number}` : number }));
+  return evidence.map((told) => ({
+    ...told,
+    lead: told.lead ? `${told.lead}, measured for ${usual} groups` : `Measured for ${usual} groups`,
+  }));
 }
 
 const METHODS: Record<string, string> = {
