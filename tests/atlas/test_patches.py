@@ -44,11 +44,12 @@ class MostColour(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.colours = nn.Conv2d(3, 3, 4, 4, bias=False)
+        # Each position looks at most of the picture, so that an icon is of one colour all over.
+        self.colours = nn.Conv2d(3, 3, 24, 4, padding=10, bias=False)
         with torch.no_grad():
             self.colours.weight.zero_()
             for channel in range(3):
-                self.colours.weight[channel, channel] = 1 / 16
+                self.colours.weight[channel, channel] = 1 / 24**2
         self.relu = nn.ReLU()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -62,7 +63,7 @@ def colours(folder: Path, count: int, first: int = 0) -> Path:
         for seed in range(first, first + count):
             random = np.random.default_rng(100 * number + seed)
             pixels = random.integers(0, 60, (8, 8, 3))
-            pixels[..., number] += random.integers(60, 100)
+            pixels[..., number] += random.integers(16, 26)
             picture = Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).resize((32, 32))
             picture.save(folder / name / f"{seed}.png")
     return folder

@@ -183,4 +183,3 @@ class AtlasBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What was measured, `about` being `atlas:LAYER`."""
     seconds: dict[str, Seconds] = {}
     """How long each stage took, in seconds."""
-

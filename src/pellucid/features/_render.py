@@ -305,8 +305,7 @@ def _start_images(
         raise InputError(f"start has {len(images)} images for {count} targets; give one for each, or a single one.")
     if tuple(images.shape[2:]) != settings.size:
         raise InputError(
-            f"start is {list(images.shape[2:])} px, size is {list(settings.size)}; "
-            f"give size={tuple(images.shape[2:])}."
+            f"start is {list(images.shape[2:])} px, size is {list(settings.size)}; give size={tuple(images.shape[2:])}."
         )
     return list(images.expand(count, -1, -1, -1))
 
