@@ -9,7 +9,7 @@ import pytest
 # The browser of the page tests runs beside PyTorch; see pellucid_command.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
-import torch  # noqa: E402  # OpenMP reads the line above when it is loaded
+import torch  # OpenMP reads the line above when it is loaded
 
 import pellucid
 
