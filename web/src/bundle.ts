@@ -66,7 +66,7 @@ export interface CellMap {
   places: Numbers;
   /** How many activations each cell holds. */
   counts: number[];
-  /** [cells][k]: the classes that a cell argues for most, strongest first; their numbers. Empty where none was known. */
+  /** [cells][k]: numbers of the classes that a cell argues for most, strongest first; empty where none is known. */
   top: number[][];
   /** [cells, kept classes]: mean attribution of the cell's activations to the logit of each class of `classes`. */
   attribution: Numbers;
@@ -403,7 +403,7 @@ export interface PlacedPhoto {
   photo: Photo;
   /** One of the atlas's layers. */
   layer: string;
-  /** [rows, columns, 2] in [0, 1]: where each position of the photo lies on the layer's map, x to the right, y down. */
+  /** [rows, columns, 2] in [0, 1]: where each position of the photo lies on the map, x to the right, y down. */
   positions: Numbers;
 }
 
