@@ -60,3 +60,13 @@ def test_exemplars_are_the_most_alike_vectors_of_the_cell_and_of_different_image
         chosen = cells.exemplars[number]
         assert len(set(images[chosen[chosen >= 0]].tolist())) == (chosen >= 0).sum() == min(9, len(mine))
         assert set(chosen[chosen >= 0].tolist()) == set(best.tolist())
+
+
+def test_a_selection_holds_the_vectors_of_its_cells(built: Atlas):
+    cells = built.cells("mixed4d", 6)
+    chosen = [tuple(place) for place in cells.places[:3].tolist()]
+    numbers = built.select("mixed4d", grid=6, cells=chosen)
+    assert len(numbers) == cells.counts[:3].sum()
+    values = built.vectors("mixed4d").take(numbers).astype(np.float64)
+    expected = (cells.means[:3] * cells.counts[:3, None]).sum(0)
+    np.testing.assert_allclose(values.sum(0), expected, rtol=1e-3, atol=1e-3)

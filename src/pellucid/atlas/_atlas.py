@@ -1,6 +1,6 @@
 """`Atlas`: a map that was built, to look at and to ask."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 from ..bundle import EvidenceEntry
 from ..errors import InputError, TargetError
 from ..models import Model
-from ._cells import Cells
+from ._cells import Cells, cell_of
 from ._collect import STAGE, Shard, shards_of
 from ._folder import Folder, Manifest, Source, key_of
 from ._icons import CellIcons
@@ -179,6 +179,22 @@ class Atlas:
         if grid not in self.grids:
             raise InputError(f"the atlas has no grid of {grid}; it has {', '.join(map(str, self.grids))}.")
         return Cells.from_arrays(self.folder.read("cells", self.key("cells", layer, grid)))
+
+    def select(self, layer: str, *, grid: int, cells: Sequence[tuple[int, int]]) -> np.ndarray:
+        """Numbers of the vectors that lie in some cells, int64, rising: what the page's lasso copies for Python.
+
+        Args:
+            layer: one of the atlas's.
+            grid: cells a side.
+            cells: column and row of each.
+
+        Example:
+            >>> numbers = atlas.select("mixed4d", grid=20, cells=[(3, 4), (3, 5)])  # doctest: +SKIP
+            >>> atlas.origins("mixed4d", numbers)[0]  # doctest: +SKIP
+            (0, 1712, 5, 8)
+        """
+        where = cell_of(self.positions(layer), grid, grid)
+        return np.flatnonzero(np.isin(where, [row * grid + column for column, row in cells]))
 
     def cell_classes(self, layer: str, grid: int, number: int, most: int = 3) -> str:
         """The classes that a cell argues for most, as words; empty where none is known."""
