@@ -114,7 +114,7 @@ def test_other_schema(folder: Path, schema: int, says: str) -> None:
     [
         (lambda m: m.pop("schema"), "schema and kind"),
         (lambda m: m.update(schema="1"), "schema and kind"),
-        (lambda m: m.update(kind="atlas"), "kind 'atlas'"),
+        (lambda m: m.update(kind="microscope"), "kind 'microscope'"),
         (lambda m: m.update(surprise=1), "surprise"),
         (lambda m: m["body"].pop("photo"), "photo"),
         (lambda m: m["body"]["classes"][0].update(probability=1.5), "probability"),
