@@ -44,7 +44,7 @@ def places(tmp_path, monkeypatch):
 def network(monkeypatch) -> pellucid.Model:
     """What every command loads."""
     model = make_network()
-    monkeypatch.setattr(cli, "_load", lambda name, weights, progress: model)
+    monkeypatch.setattr(cli, "load_model", lambda name, weights, progress: model)
     return model
 
 
@@ -96,7 +96,7 @@ def test_models(run):
 
 def test_layers(run, monkeypatch):
     network = make_network(size=64)
-    monkeypatch.setattr(cli, "_load", lambda name, weights, progress: network)
+    monkeypatch.setattr(cli, "load_model", lambda name, weights, progress: network)
     code, output, _ = run("layers")
     assert code == 0
     lines = [line.split() for line in output.splitlines() if line]
@@ -332,7 +332,7 @@ import sys
 sys.path.insert(0, {folder!r})
 from test_commands import make_network
 from pellucid import cli
-cli._load = lambda name, weights, progress: make_network()
+cli.load_model = lambda name, weights, progress: make_network()
 sys.argv = ["pellucid", "render", "1:*", "--steps", "60", "--batch", "1", "--precision", "float32", "--out", "out"]
 cli.main()
 """
