@@ -19,8 +19,7 @@ from PIL import Image, ImageOps
 from torch.utils.data import ConcatDataset, Dataset, IterableDataset, Subset
 
 from pellucid import pictures
-from pellucid.atlas import _sources
-from pellucid.atlas._sources import Images, open_images
+from pellucid.atlas.sources import Images, _tables, open_images
 from pellucid.errors import InputError, MissingExtraError
 
 pa = pytest.importorskip("pyarrow")
@@ -582,7 +581,7 @@ def test_parquet(tmp_path, options, labels):
 
 
 def test_parquet_folder_in_any_order(tmp_path, monkeypatch):
-    monkeypatch.setattr(_sources, "_WINDOW_BYTES", 3_000)
+    monkeypatch.setattr(_tables, "_WINDOW_BYTES", 3_000)
     contents = [encoded(number) for number in range(90)]
     for part, rows in enumerate((7, 30, 100)):
         own = contents[30 * part : 30 * part + 30]
@@ -607,12 +606,12 @@ def test_parquet_holds_little_and_reads_on(tmp_path, monkeypatch):
     """One huge row group is read once from end to end, window by window."""
     contents = [encoded(number) for number in range(200)]
     images = open_images(write_parquet(tmp_path / "a.parquet", contents))
-    assert isinstance(images, _sources._Parquet)
+    assert isinstance(images, _tables.Parquet)
     limit = 20_000
-    monkeypatch.setattr(_sources, "_WINDOW_BYTES", limit)
+    monkeypatch.setattr(_tables, "_WINDOW_BYTES", limit)
     begun = []
-    real = _sources._Parquet._windows_of
-    monkeypatch.setattr(_sources._Parquet, "_windows_of", lambda self, *a: begun.append(a) or real(self, *a))
+    real = _tables.Parquet._windows_of
+    monkeypatch.setattr(_tables.Parquet, "_windows_of", lambda self, *a: begun.append(a) or real(self, *a))
     for index in range(200):
         assert images.content(index) == hashlib.sha256(contents[index]).hexdigest()
         assert sum(sum(map(len, contents[window.first : window.last])) for window in images._windows) < 5 * limit
@@ -625,7 +624,7 @@ def test_a_row_group_is_not_held_whole(tmp_path, monkeypatch):
     path = tmp_path / "a.parquet"
     parquet.write_table(table(contents), path, write_batch_size=8)  # a page is the least that can be read
     images = open_images(path)
-    monkeypatch.setattr(_sources, "_WINDOW_BYTES", 400_000)
+    monkeypatch.setattr(_tables, "_WINDOW_BYTES", 400_000)
     before = pa.total_allocated_bytes()
     for index in range(400):
         assert images.content(index) == hashlib.sha256(contents[index]).hexdigest()
@@ -635,7 +634,7 @@ def test_a_row_group_is_not_held_whole(tmp_path, monkeypatch):
 def test_one_thread_reads_on_in_parquet(tmp_path, monkeypatch):
     contents = [encoded(number) for number in range(30)]
     images = open_images(write_parquet(tmp_path / "a.parquet", contents, rows=2))
-    real, inside = _sources._Parquet._read, []
+    real, inside = _tables.Parquet._read, []
 
     def read(self, part, row):
         assert not inside
@@ -645,7 +644,7 @@ def test_one_thread_reads_on_in_parquet(tmp_path, monkeypatch):
         inside.clear()
         return window
 
-    monkeypatch.setattr(_sources._Parquet, "_read", read)
+    monkeypatch.setattr(_tables.Parquet, "_read", read)
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(images.content, range(30))) == [
             hashlib.sha256(content).hexdigest() for content in contents

@@ -10,4 +10,4 @@ from ._pasting import Share as Share, paste as paste, wilson as wilson
 from ._patches import Trial as Trial, search_patches as search_patches, try_patch as try_patch
 from ._place import Placed as Placed, place_photo as place_photo
 from ._project import project as project
-from ._sources import Images as Images, open_images as open_images
+from .sources import Images as Images, open_images as open_images

@@ -15,8 +15,8 @@ from ._collect import STAGE, Shard, shards_of
 from ._folder import Folder, Manifest, Source, key_of
 from ._icons import CellIcons
 from ._project import Layout
-from ._sources import Images, open_images
 from ._vectors import Vectors, vectors_of
+from .sources import Images, open_images
 
 
 class Atlas:

@@ -20,8 +20,8 @@ from ._folder import Folder, Manifest, Settings, Source
 from ._icons import draw_cells
 from ._measure import measure_atlas
 from ._project import METHODS, into_square, principal_basis, project, reduce, turned_like
-from ._sources import Images, open_images
 from ._whiten import second_moment, whitening
+from .sources import Images, open_images
 
 
 def build_atlas(

@@ -18,7 +18,7 @@ from ..models import Layer, Model, borrowed
 from ..record import Tail, run
 from ..targets import LOGITS
 from ._folder import Folder, Settings, Source, key_of
-from ._sources import Images
+from .sources import Images
 
 STAGE = "vectors"
 _SHARD_VECTORS = 32_768

@@ -33,7 +33,7 @@ from ._classes import CLASS_STAGE, PAIR_STAGE, ClassMap, class_maps
 from ._patches import Trial, kept_trials
 from ._pictures import as_webp, draw_pieces, draw_tiles
 from ._place import Placed, placed_photos
-from ._sources import Images
+from .sources import Images
 
 _TOP = 5
 # So many numbers of attribution a map are kept, 2 bytes each; of larger ones, the classes that most cells argue for.

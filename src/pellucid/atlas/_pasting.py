@@ -15,7 +15,7 @@ from ..models import Model, borrowed
 from ..record import run
 from ..targets import LOGITS
 from ._folder import Folder, key_of
-from ._sources import Images
+from .sources import Images
 
 SIZES = (0.2, 0.4, 0.7)
 CORNERS = ("upper left", "upper right", "lower left", "lower right")

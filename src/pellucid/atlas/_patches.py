@@ -26,7 +26,7 @@ from ._pasting import (
     paste,
     share_of,
 )
-from ._sources import Images, open_images
+from .sources import Images, open_images
 
 STAGE = "trials"
 _CANDIDATES = 4

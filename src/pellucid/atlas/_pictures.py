@@ -10,7 +10,7 @@ from ..bundle import PatchSheets, Tiles
 from ..errors import InputError
 from ..models import Layer, Model
 from ._cells import Cells
-from ._sources import Images
+from .sources import Images
 
 _TILE = 512
 _PIECES = 6
