@@ -9,7 +9,6 @@ import numpy as np
 
 from ..bundle import EvidenceEntry
 from ..errors import InputError, TargetError
-from ..models import Model
 from ._cells import Cells, cell_of
 from ._collect import STAGE, Shard, shards_of
 from ._folder import Folder, Manifest, Source, key_of
@@ -25,7 +24,6 @@ class Atlas:
     Args:
         folder: where it lies.
         manifest: what it says of itself.
-        model: the network, or `None` where it has not been loaded.
 
     Example:
         >>> atlas = pellucid.open_atlas("atlas/")  # doctest: +SKIP
@@ -33,8 +31,8 @@ class Atlas:
         49812
     """
 
-    def __init__(self, folder: Folder, manifest: Manifest, model: Model | None = None) -> None:
-        self.folder, self.manifest, self.model = folder, manifest, model
+    def __init__(self, folder: Folder, manifest: Manifest) -> None:
+        self.folder, self.manifest = folder, manifest
 
     def __repr__(self) -> str:
         settings = self.manifest.settings

@@ -152,7 +152,7 @@ def _run(
 ) -> Atlas:
     seconds = dict(manifest.seconds)
     settings = manifest.settings
-    atlas = Atlas(folder, manifest, model)
+    atlas = Atlas(folder, manifest)
     with _timed(seconds, "collect"):
         collect(folder, model, sources, atlas.shards, settings, progress)
     if not len(atlas.vectors(settings.layers[0])):
@@ -171,7 +171,7 @@ def _run(
     rounded = {key: round(value, 2) for key, value in seconds.items()}
     manifest = msgspec.structs.replace(manifest, seconds=rounded, evidence=evidence)
     folder.write_manifest(manifest)
-    return Atlas(folder, manifest, model)
+    return Atlas(folder, manifest)
 
 
 class _Stages:

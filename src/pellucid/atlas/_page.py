@@ -59,7 +59,7 @@ def to_bundle(atlas: Atlas, model: Model, *, pieces: bool = True, progress: Prog
         for number, grid in enumerate(atlas.grids):
             progress(Event(f"drawing the map of {name}", number, len(atlas.grids), "grid"))
             cells, images = atlas.cells(name, grid), atlas.icons(name, grid).images
-            made, new = map_of(cells, images, f"{safe(name)}/{grid}", atlas, model, name, sources)
+            made, new = map_of(cells, images, f"{_safe(name)}/{grid}", atlas, model, name, sources)
             maps.append(made)
             files |= new
         layers.append(
@@ -191,7 +191,7 @@ def _photo(name: str, pixels: np.ndarray) -> Photo:
     return Photo(file=name, width=pixels.shape[1], height=pixels.shape[0])
 
 
-def safe(name: str) -> str:
+def _safe(name: str) -> str:
     """A layer's name as part of a file's."""
     kept = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "_-") else "_" for letter in name)
     return kept if kept[:1].isalnum() else f"l{kept}"
