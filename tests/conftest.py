@@ -8,10 +8,14 @@ import pytest
 
 # The browser of the page tests runs beside PyTorch; see pellucid_command.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+# Workers of pytest-xdist share the cores.
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+if _WORKERS > 1:
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _WORKERS)))
 
-import torch  # OpenMP reads the line above when it is loaded
+import torch  # noqa: E402  # OpenMP reads the lines above when it is loaded
 
-import pellucid
+import pellucid  # noqa: E402
 
 
 def _let_torchvision_import() -> None:
