@@ -224,6 +224,7 @@ _WATCH = """async () => {
 }"""
 
 
+@pytest.mark.slow
 def test_a_large_map_stays_quick(opened, tmp_path: Path) -> None:
     page = opened("#view=0.4,0.4,14&class=0", path=export_html(large(), tmp_path / "large.html"))
     page.wait_for_function("() => document.querySelector('.figure canvas')?.dataset.grid === '160'")

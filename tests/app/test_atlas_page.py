@@ -110,6 +110,7 @@ def known(columns: int, column: int, row: int, layer: str = "mixed4d") -> tuple[
     return int(counts[found]), attribution[found]
 
 
+@pytest.mark.slow
 def test_first_view(shown) -> None:
     page = shown()
     assert page.title() == "An atlas of drawn things · Pellucid"
@@ -125,6 +126,7 @@ def test_first_view(shown) -> None:
     assert not page.get_by_text("The earlier layer's map keeps").is_visible()
 
 
+@pytest.mark.slow
 def test_keys_zoom_and_the_grid_becomes_finer(shown) -> None:
     page = shown()
     figure(page).focus()
@@ -258,6 +260,7 @@ def test_a_foreign_link_does_no_harm(shown, hash_: str) -> None:
     assert page.get_by_role("combobox").input_value() == ""
 
 
+@pytest.mark.slow
 def test_the_filter_counts_and_fades(shown) -> None:
     page = shown()
     field = page.get_by_role("combobox")
@@ -348,6 +351,7 @@ def test_labels_name_cells_and_never_overlap(shown, hash_: str) -> None:
     page.wait_for_function("() => !document.querySelector('.figure .labels span')")
 
 
+@pytest.mark.slow
 def test_coming_closer_names_more(shown) -> None:
     page = shown()
     whole = len(labels(page))
@@ -359,6 +363,7 @@ def test_coming_closer_names_more(shown) -> None:
     assert quarters > 1.5 * whole
 
 
+@pytest.mark.slow
 def test_layers_keep_the_view(shown) -> None:
     page = shown("#view=0.4,0.6,3")
     look = view(page)
@@ -478,6 +483,7 @@ def test_the_laboratory(shown) -> None:
     assert 0 < at["y"] < size(page)[1]
 
 
+@pytest.mark.slow
 def test_a_photo_on_the_map(shown) -> None:
     page = shown("#photo=0")
     positions = photo_positions()

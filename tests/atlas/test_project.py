@@ -18,11 +18,12 @@ def clusters(count=3, each=60, channels=20, seed=0):
     )
 
 
-_SLOW = pytest.mark.slow  # they compile themselves first
+_SLOW = pytest.mark.slow  # they load or compile themselves first
 
 
 @pytest.mark.parametrize(
-    "method", ["pca", "tsne", pytest.param("umap", marks=_SLOW), pytest.param("pacmap", marks=_SLOW)]
+    "method",
+    ["pca", pytest.param("tsne", marks=_SLOW), pytest.param("umap", marks=_SLOW), pytest.param("pacmap", marks=_SLOW)],
 )
 def test_neighbours_in_the_layer_are_neighbours_on_the_map(method):
     manifold = pytest.importorskip("sklearn.manifold")
