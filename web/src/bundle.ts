@@ -433,7 +433,7 @@ export interface Share {
   setting: string;
   /** Photos that were then read as the class aimed at. */
   flipped: number;
-  /** Photos that were tried. */
+  /** Photos that were tried; of controls that are drawn several times, in all draws. */
   total: number;
   /** Lower end of the 95 % interval of the share. */
   low: number;

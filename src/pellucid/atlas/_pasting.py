@@ -30,7 +30,7 @@ class Share:
     Args:
         name: what was pasted: `patch`, `noise`, `random cells`, `real photo` or `nothing`.
         setting: size and corner, or `any` where a photo counts that some setting flipped.
-        flipped, total: photos so read, and all that were tried.
+        flipped, total: photos so read, and all that were tried; of controls that are drawn several times, in all draws.
         low, high: 95 % interval of the share (Wilson).
     """
 

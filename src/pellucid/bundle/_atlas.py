@@ -111,7 +111,7 @@ class Share(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     flipped: Index
     """Photos that were then read as the class aimed at."""
     total: Count
-    """Photos that were tried."""
+    """Photos that were tried; of controls that are drawn several times, in all draws."""
     low: Probability
     """Lower end of the 95 % interval of the share."""
     high: Probability
