@@ -78,6 +78,15 @@ export interface CellMap {
   patches: PatchSheets | null;
 }
 
+/** A whole channel, multiplied. */
+export interface ChannelChange {
+  unit: "channel";
+  /** Number of the channel. */
+  channel: number;
+  /** What it is multiplied with; 0 removes it. */
+  factor: number;
+}
+
 /** Which channels of an earlier layer made the channels of a later one, on this photo. */
 export interface ChannelLinks {
   /** The earlier layer; its channels are those of its channel panel. */
@@ -180,6 +189,26 @@ export interface EvidenceEntry {
   sentence: string;
 }
 
+/** What the rest of the network made of an experiment. */
+export interface ExperimentAnswer {
+  /** Name of the layer. */
+  layer: string;
+  /** The classes that the explanation is about, in its order. */
+  classes: Outcome[];
+  /** The five most probable classes afterwards. */
+  top: Outcome[];
+  /** How long the network took. */
+  seconds: number;
+}
+
+/** Several parts of one layer, changed together. */
+export interface ExperimentRequest {
+  /** Name of the layer. */
+  layer: string;
+  /** What is changed. */
+  changes: (ChannelChange | GroupChange | RegionChange)[];
+}
+
 /** Everything the page of one image shows; a panel that was not computed is an empty list. */
 export interface ExplanationBody {
   /** Heading of the page. */
@@ -257,6 +286,17 @@ export interface GridPanel {
   optimized: boolean;
   /** What is shown and how it was computed, in plain words; empty for the page's own caption. */
   caption: string;
+}
+
+/** A group of neurons, multiplied. */
+export interface GroupChange {
+  unit: "group";
+  /** How many groups the layer is divided in. */
+  groups: number;
+  /** Which of them. */
+  group: number;
+  /** What it is multiplied with; 0 removes it. */
+  factor: number;
 }
 
 /** Neuron groups of one layer, for several numbers of groups. */
@@ -345,6 +385,22 @@ export interface Numbers {
   data: string;
 }
 
+/** One class before and after an experiment. */
+export interface Outcome {
+  /** Number of the class. */
+  index: number;
+  /** Its name in plain words. */
+  label: string;
+  /** Output before the softmax, with nothing changed. */
+  logit_before: number;
+  /** The same after the change. */
+  logit_after: number;
+  /** Output after the softmax, with nothing changed. */
+  probability_before: number;
+  /** The same after the change. */
+  probability_after: number;
+}
+
 /** Real pieces of images for each cell: what the layer looked at when it answered like this. */
 export interface PatchSheets {
   /** WebP files, each of `cells` rows, one a cell in their order, the last one perhaps fewer. */
@@ -423,6 +479,131 @@ export interface Provenance {
   seconds: number;
   /** When the computation ended, as ISO 8601 with time zone. */
   created: string;
+}
+
+/** What the network sees in a rectangle of the photo, layer by layer. */
+export interface RegionAnswer {
+  /** From the first to the last. */
+  layers: RegionLayer[];
+  /** How long that took. */
+  seconds: number;
+}
+
+/** A rectangle of positions, all channels of them, multiplied. */
+export interface RegionChange {
+  unit: "region";
+  /** First and last row. */
+  rows: [number, number];
+  /** First and last column. */
+  columns: [number, number];
+  /** What it is multiplied with; 0 removes it. */
+  factor: number;
+}
+
+/** A channel that stands out in a rectangle of the photo. */
+export interface RegionChannel {
+  /** Number of the channel. */
+  channel: number;
+  /** A person's name for it; empty when nobody named it. */
+  label: string;
+  /** Its mean activation in the rectangle, in the layer's own unit. */
+  inside: number;
+  /** Its mean activation in the rest of the photo. */
+  outside: number;
+  /** Address of its icon, which a server renders when it is first asked for it; empty where there is none. */
+  icon: string;
+}
+
+/** What one layer sees in a rectangle of the photo. */
+export interface RegionLayer {
+  /** Name of the layer. */
+  layer: string;
+  /** First and last row of the layer's grid that the rectangle touches. */
+  rows: [number, number];
+  /** First and last column. */
+  columns: [number, number];
+  /** Share of the grid's positions that these are. */
+  covers: number;
+  /** The channels whose mean activation inside exceeds that outside most. */
+  channels: RegionChannel[];
+}
+
+/** A rectangle of the photo. */
+export interface RegionRequest {
+  /** Its upper edge, as a share of the photo's height. */
+  top: number;
+  /** Its left edge, as a share of the photo's width. */
+  left: number;
+  /** Its lower edge. */
+  bottom: number;
+  /** Its right edge. */
+  right: number;
+}
+
+/** One page of a server: an explanation that is made, or a bundle that it was given. */
+export interface Result {
+  /** Part of its address. */
+  id: string;
+  /** What it shows. */
+  kind: "atlas" | "explanation";
+  /** Its heading. */
+  title: string;
+  /** The network that was asked. */
+  model: string;
+  /** The layers that it is about. */
+  layers: string[];
+  /** Whether it is a first look with coarse pictures. */
+  quick: boolean;
+  /** How far it is. */
+  state: "cancelled" | "done" | "failed" | "running" | "waiting";
+  /** How many others are made before it. */
+  ahead: number;
+  /** Why it failed, in one sentence. */
+  problem: string;
+  /** The most probable class; empty before it is known. */
+  answer: string;
+  /** Its probability. */
+  probability: number | null;
+  /** Address of a small picture; empty before there is one. */
+  thumb: string;
+  /** Number of the newest manifest; 0 before the first. */
+  revision: number;
+  /** When it was asked for. */
+  created: string;
+  /** When it will be removed; null for bundles that the server was given. */
+  expires: string | null;
+  /** Whether experiments and regions can be asked. */
+  live: boolean;
+}
+
+/** A network that a server can ask. */
+export interface ServedModel {
+  /** Name of the network. */
+  name: string;
+  /** Height of its input in pixels. */
+  rows: number;
+  /** Width of its input in pixels. */
+  columns: number;
+  /** Layers with positions that can be explained, from the first to the last. */
+  layers: string[];
+  /** Those that are explained when none are named. */
+  usual: string[];
+}
+
+/** What a server offers, and its limits. */
+export interface ServerStatus {
+  /** Version of Pellucid. */
+  version: string;
+  /** The networks that it can ask. */
+  models: ServedModel[];
+  /** Media types of pictures that it reads. */
+  accepts: string[];
+  /** Largest file that it takes. */
+  most_bytes: number;
+  /** Most pixels of a picture. */
+  most_pixels: number;
+  /** How long results are kept. */
+  retention_seconds: number;
 }
 
 /** How many of some photos were misread as the class that was aimed at. */

@@ -34,6 +34,21 @@ from ._explanation import (
     Photo as Photo,
     SpatialPanel as SpatialPanel,
 )
+from ._live import (
+    ChannelChange as ChannelChange,
+    ExperimentAnswer as ExperimentAnswer,
+    ExperimentRequest as ExperimentRequest,
+    GroupChange as GroupChange,
+    Outcome as Outcome,
+    RegionAnswer as RegionAnswer,
+    RegionChange as RegionChange,
+    RegionChannel as RegionChannel,
+    RegionLayer as RegionLayer,
+    RegionRequest as RegionRequest,
+    Result as Result,
+    ServedModel as ServedModel,
+    ServerStatus as ServerStatus,
+)
 from ._manifest import (
     SCHEMA as SCHEMA,
     AtlasManifest as AtlasManifest,

@@ -1,4 +1,4 @@
-"""TypeScript types of the manifest, made from the same structs that Python reads and writes."""
+"""TypeScript types of manifests and of what pages ask servers, made from the same structs that Python reads and writes."""
 
 import ast
 import inspect
@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from . import _atlas, _explanation, _manifest
+from . import _atlas, _explanation, _live, _manifest
 from ._manifest import SCHEMA, AtlasManifest, ExplanationManifest
 
 _HEAD = f"""\
@@ -21,7 +21,7 @@ _PLAIN = {"integer": "number", "number": "number", "string": "string", "boolean"
 
 
 def typescript() -> str:
-    """The source of `web/src/bundle.ts`: one interface for every struct of a manifest, with its docstrings.
+    """The source of `web/src/bundle.ts`: one interface for every struct, with its docstrings.
 
     Raises:
         NotImplementedError: a field has a type that this generator does not know yet.
@@ -31,7 +31,9 @@ def typescript() -> str:
         >>> "export interface ExplanationManifest {" in typescript()
         True
     """
-    _, components = msgspec.json.schema_components([ExplanationManifest, AtlasManifest], ref_template="{name}")
+    _, components = msgspec.json.schema_components(
+        [ExplanationManifest, AtlasManifest, *_live.LIVE], ref_template="{name}"
+    )
     parts = [_HEAD]
     for name in sorted(components):
         summary, fields = _docstrings(name)
@@ -69,7 +71,7 @@ def _type(schema: dict[str, Any]) -> str:
 
 def _docstrings(name: str) -> tuple[str, dict[str, str]]:
     """First line of a struct's docstring, and the string below each of its fields."""
-    struct = next(getattr(module, name) for module in (_manifest, _explanation, _atlas) if hasattr(module, name))
+    struct = next(getattr(module, name) for module in (_manifest, _explanation, _atlas, _live) if hasattr(module, name))
     definition = ast.parse(textwrap.dedent(inspect.getsource(struct))).body[0]
     assert isinstance(definition, ast.ClassDef)
     fields = {}
