@@ -1,4 +1,4 @@
-"""TypeScript types of manifests and of what pages ask servers, made from the same structs that Python reads and writes."""
+"""TypeScript types of manifests and of what pages ask servers, made from the structs that Python reads and writes."""
 
 import ast
 import inspect

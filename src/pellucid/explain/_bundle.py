@@ -54,7 +54,8 @@ def to_bundle(explanation: Explanation) -> Bundle:
     for number, name in enumerate(explanation.layers):
         files[f"icons-{number}.webp"] = _webp(_sprite(explanation.icons[name]))
         files[f"groups-{number}.webp"] = _webp(_sprite(explanation.group_icons[name]))
-        files[f"grid-{number}.webp"] = _webp(to_picture(explanation.grids[name].image))
+        if name in explanation.grids:
+            files[f"grid-{number}.webp"] = _webp(to_picture(explanation.grids[name].image))
     model = explanation.model
     manifest = ExplanationManifest(
         provenance=Provenance(
@@ -83,7 +84,11 @@ def to_bundle(explanation: Explanation) -> Bundle:
                 )
                 for name, entry in explanation.dictionaries.items()
             ],
-            grids=[_grid_panel(explanation, number) for number in range(len(explanation.layers))],
+            grids=[
+                _grid_panel(explanation, number)
+                for number, name in enumerate(explanation.layers)
+                if name in explanation.grids
+            ],
             spatial=[
                 SpatialPanel(
                     layer=name,

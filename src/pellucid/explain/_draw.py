@@ -1,6 +1,6 @@
 """The pictures of an explanation: icons of channels and groups, activation grids."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,11 +13,13 @@ from ..record import Activations
 from ..store import RenderCache
 from ..targets import Target
 from ._analyse import Analysis, timed
-from ._icons import Look, channel_icon, draw_icons, find_icons, group_icon
+from ._icons import FINE, Look, channel_icon, draw_icons, find_icons, group_icon, scaled
 from ._parts import Icons
 
 # Channels that a group is said to consist of.
 _HEAVIEST = 4
+# What an icon that is not drawn yet looks like.
+_BLANK = 0.88
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +89,7 @@ def draw(
     seed: int,
     cache: RenderCache | None,
     seconds: dict[str, float],
+    step: Callable[[Pictures], None],
     progress: Progress,
 ) -> Pictures:
     """Every picture of the explanation.
@@ -94,21 +97,68 @@ def draw(
     Args:
         grid_seconds: for each activation grid; 0 puts them together from icons.
         seconds: what each panel took is added to these.
+        step: is given what is drawn so far, each time that there is more.
     """
     icons, group_icons, grids = {}, {}, {}
+    drawn = Pictures(icons, group_icons, grids)
+
     for name in analysis.names:
         with timed(seconds, f"dictionary:{name}"):
             targets = plan.channel_targets(name)
             images = draw_icons(model, targets, look=plan.look, seed=seed, cache=cache, progress=progress)
             icons[name] = Icons(images, plan.channels[name])
+        step(drawn)
+    for name in analysis.names:
         with timed(seconds, f"groups:{name}"):
             targets = plan.group_targets(name)
             images = draw_icons(model, targets, look=plan.look, seed=seed, cache=cache, progress=progress)
             group_icons[name] = Icons(images, tuple(range(len(targets))))
+        step(drawn)
+    for name in analysis.names:
         with timed(seconds, f"grid:{name}"):
             recorded = analysis.recorded[name]
             grids[name] = _grid(recorded, model, name, icons[name], grid_seconds, seed, cache, progress)
-    return Pictures(icons, group_icons, grids)
+        step(drawn)
+    return drawn
+
+
+def sketch(
+    plan: Plan,
+    model: Model,
+    *,
+    seed: int,
+    cache: RenderCache | None,
+    rough: tuple[Plan, Pictures] | None = None,
+) -> Pictures:
+    """Icons without drawing any: those that the cache holds, else rough ones, else plain grey squares; no grids.
+
+    Args:
+        rough: a quick look that is drawn already, and what it was planned to be.
+    """
+    icons, group_icons = {}, {}
+    for name, channels in plan.channels.items():
+        found = find_icons(model, plan.channel_targets(name), seed=seed, cache=cache)
+        grouped = find_icons(model, plan.group_targets(name), seed=seed, cache=cache)
+        if rough is not None:
+            coarse, pictures = rough
+            for number, channel in enumerate(channels):
+                if number not in found and channel in pictures.icons[name].keys:
+                    found[number] = pictures.icons[name][channel]
+            for number, vector in enumerate(plan.vectors[name]):
+                if number not in grouped:
+                    likeness = np.stack(coarse.vectors[name]) @ vector
+                    grouped[number] = pictures.group_icons[name].images[int(likeness.argmax())]
+        icons[name] = Icons(_filled(found, len(channels), model), channels)
+        count = len(plan.vectors[name])
+        group_icons[name] = Icons(_filled(grouped, count, model), tuple(range(count)))
+    return Pictures(icons, group_icons, {})
+
+
+def _filled(found: Mapping[int, np.ndarray], count: int, model: Model) -> np.ndarray:
+    """float32 [count, side, side, channels + 1], grey where nothing was found."""
+    blank = np.full((FINE.size, FINE.size, model.input_channels + 1), _BLANK, np.float32)
+    blank[..., -1] = 1
+    return np.stack([scaled(found[number], FINE.size) if number in found else blank for number in range(count)])
 
 
 def heaviest(vector: np.ndarray, among: Sequence[int] | None = None) -> list[int]:

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..attribution import Method
@@ -11,7 +12,7 @@ from ..models import Layer, Model
 from ..models._view import Picture, View, view
 from ..store import SHIPPED, RenderCache
 from ._analyse import Analysis, analyse_layer, analyse_pair, decide, timed
-from ._draw import Pictures, Plan, count_missing, draw, plan_pictures
+from ._draw import Pictures, Plan, count_missing, draw, plan_pictures, sketch
 from ._explanation import Explanation
 from ._icons import ICON_SIZE, ICON_STEPS, QUICK, Look
 from ._parts import SemanticDictionary
@@ -38,6 +39,7 @@ def explain(
     seed: int = 0,
     cache: RenderCache | None = SHIPPED,
     preview: Callable[[Explanation], None] | None = None,
+    partial: Callable[[Explanation], None] | None = None,
     progress: Progress = silent,
 ) -> Explanation:
     """What a model sees in an image, why it decides as it does, and what happens when parts of that are taken away.
@@ -57,6 +59,8 @@ def explain(
         cache: where icons are looked for, and kept once rendered. By default those that come with the package are taken
             and none are kept; `RenderCache()` keeps them too, `None` renders every one anew.
         preview: is given the quick explanation first, where more than 150 icons have to be rendered.
+        partial: is given what is there so far, again and again: the answers alone, then the layers that are analysed,
+            with grey squares for icons that are not drawn yet, and activation grids as they are finished.
         progress: receives events.
 
     Raises:
@@ -80,6 +84,18 @@ def explain(
     if not 0 <= grid_seconds < float("inf"):
         raise InputError(f"grid_seconds is {grid_seconds}; expected 0 or more.")
     analysis = decide(model, seen.image, names, chosen, _TOP_CLASSES)
+    settings = {"layers": list(names), "classes": chosen, "n_groups": n_groups, "method": method, "seed": seed}
+    look = QUICK if quick else Look(icon_size, icon_steps)
+
+    def tell(layers: Sequence[str]) -> None:
+        """Give away what is known of the first layers."""
+        if partial is not None:
+            so_far = replace(analysis, names=tuple(layers))
+            plan = plan_pictures(so_far, look, n_groups)
+            pictures = sketch(plan, model, seed=seed, cache=cache)
+            partial(_put_together(model, seen, so_far, plan, pictures, analysis.seconds, settings))
+
+    tell(())
     counts = {name: _group_counts(analysis, name, n_groups) for name in names}
     for name in names:
         analyse_layer(
@@ -93,12 +109,26 @@ def explain(
             seed=seed,
             progress=progress,
         )
+        tell(names[: names.index(name) + 1])
     for lower, upper in itertools.pairwise(names):
         analyse_pair(analysis, model, seen.image, lower, upper, method=method, progress=progress)
-    settings = {"layers": list(names), "classes": chosen, "n_groups": n_groups, "method": method, "seed": seed}
+    rough: tuple[Plan, Pictures] | None = None
 
     def drawn(plan: Plan, budget: float) -> Explanation:
+        nonlocal rough
         seconds = dict(analysis.seconds)
+        more = {"icon_size": plan.look.size, "icon_steps": plan.look.steps, "grid_seconds": budget}
+        sketched = sketch(plan, model, seed=seed, cache=cache, rough=rough) if partial is not None else None
+
+        def step(pictures: Pictures) -> None:
+            """Give away what is drawn so far."""
+            if partial is not None and sketched is not None:
+                icons = {**sketched.icons, **pictures.icons}
+                group_icons = {**sketched.group_icons, **pictures.group_icons}
+                found = Pictures(icons, group_icons, dict(pictures.grids))
+                partial(_put_together(model, seen, analysis, plan, found, seconds, {**settings, **more}))
+
+        step(Pictures({}, {}, {}))
         pictures = draw(
             plan,
             analysis,
@@ -107,17 +137,21 @@ def explain(
             seed=seed,
             cache=cache,
             seconds=seconds,
+            step=step,
             progress=progress,
         )
-        more = {"icon_size": plan.look.size, "icon_steps": plan.look.steps, "grid_seconds": budget}
+        rough = plan, pictures
         return _put_together(model, seen, analysis, plan, pictures, seconds, {**settings, **more})
 
+    plan = plan_pictures(analysis, look, n_groups)
     if quick:
-        return drawn(plan_pictures(analysis, QUICK, n_groups), 0.0)
-    plan = plan_pictures(analysis, Look(icon_size, icon_steps), n_groups)
-    if preview is not None and count_missing(plan, model, seed=seed, cache=cache) > _MANY_ICONS:
+        return drawn(plan, 0.0)
+    wanted = preview is not None or partial is not None
+    if wanted and count_missing(plan, model, seed=seed, cache=cache) > _MANY_ICONS:
         with timed(analysis.seconds, "preview"):
-            preview(drawn(plan_pictures(analysis, QUICK, n_groups), 0.0))
+            first = drawn(plan_pictures(analysis, QUICK, n_groups), 0.0)
+            if preview is not None:
+                preview(first)
     return drawn(plan, grid_seconds)
 
 

@@ -90,7 +90,7 @@ def draw_icons(
         )
         found |= dict(zip(missing, drawn.images, strict=True))
     side = max(image.shape[0] for image in found.values())
-    return np.stack([_scaled(found[number], side) for number in range(len(targets))])
+    return np.stack([scaled(found[number], side) for number in range(len(targets))])
 
 
 def render_icons(
@@ -114,7 +114,8 @@ def render_icons(
     return icons
 
 
-def _scaled(image: np.ndarray, side: int) -> np.ndarray:
+def scaled(image: np.ndarray, side: int) -> np.ndarray:
+    """An icon [n, n, channels] at another size."""
     if image.shape[0] == side:
         return image
     tensor = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
