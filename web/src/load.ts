@@ -1,11 +1,5 @@
 import { checkAtlas } from "./atlas/check";
-import {
-  SCHEMA,
-  type AtlasManifest,
-  type ExplanationManifest,
-  type IconSheet,
-  type LayerCard,
-} from "./bundle";
+import { SCHEMA, type AtlasManifest, type ExplanationManifest, type IconSheet, type LayerCard } from "./bundle";
 import { checkFields, damaged, DataError, record } from "./checks";
 import { bytesOf } from "./numbers";
 

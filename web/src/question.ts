@@ -19,8 +19,7 @@ export function question(body: ExplanationBody, view: View): Question {
 
 /** The map of a layer for a question: of one class, or the difference of two; undefined where one was not computed. */
 export function mapFor(panel: SpatialPanel, asked: Question): number[][] | undefined {
-  const of = (index: number): number[][] | undefined =>
-    panel.maps.find((entry) => entry.class_index === index)?.values;
+  const of = (index: number): number[][] | undefined => panel.maps.find((entry) => entry.class_index === index)?.values;
   const first = of(asked.index);
   if (!first || !asked.versus) return first;
   const second = of(asked.versus.index);

@@ -23,8 +23,9 @@ export class Cells {
     this.#at = new Int32Array(map.columns * map.rows).fill(-1);
     const places = unpack(map.places);
     for (let cell = 0; cell < this.count; cell++) {
-      const column = (this.column[cell] = Math.round(places[2 * cell]!));
-      const row = (this.row[cell] = Math.round(places[2 * cell + 1]!));
+      const [column, row] = [Math.round(places[2 * cell]!), Math.round(places[2 * cell + 1]!)];
+      this.column[cell] = column;
+      this.row[cell] = row;
       this.#at[row * map.columns + column] = cell;
     }
   }
@@ -45,7 +46,10 @@ export class Cells {
     for (let far = 1; far < Math.max(this.columns, this.rows); far++) {
       for (let side = 0; side <= far; side++) {
         for (const aside of side ? [side, -side] : [0]) {
-          const found = this.at(column + far * right + aside * Math.abs(down), row + far * down + aside * Math.abs(right));
+          const found = this.at(
+            column + far * right + aside * Math.abs(down),
+            row + far * down + aside * Math.abs(right),
+          );
           if (found >= 0) return found;
         }
       }
@@ -89,13 +93,7 @@ export interface MapSource {
   own: number | null;
 }
 
-function sourceOf(
-  key: string,
-  layer: string,
-  title: string,
-  maps: CellMap[],
-  own: number | null = null,
-): MapSource {
+function sourceOf(key: string, layer: string, title: string, maps: CellMap[], own: number | null = null): MapSource {
   const grids = maps.map((map) => new Cells(map));
   return { key, layer, title, grids, height: grids[0]!.rows / grids[0]!.columns, own };
 }

@@ -44,7 +44,8 @@ export function visibleTiles(cells: Cells, frame: Frame): Tile[] {
   const across = Math.ceil(width / side);
   const step = side * pixel;
   const first = (from: number): number => Math.max(0, Math.floor(-from / step));
-  const last = (from: number, room: number, count: number): number => Math.min(count - 1, Math.floor((room - from) / step));
+  const last = (from: number, room: number, count: number): number =>
+    Math.min(count - 1, Math.floor((room - from) / step));
   const found: Tile[] = [];
   for (let row = first(frame.top); row <= last(frame.top, frame.height, Math.ceil(height / side)); row++) {
     for (let column = first(frame.left); column <= last(frame.left, frame.width, across); column++) {

@@ -12,17 +12,32 @@ export interface Marks {
 }
 
 const DARK = "rgb(0 0 0 / 0.72)";
+const WHITE = "#fff";
+/** Positions of a photo. */
+const SPOT = "#2f5fd0";
+
+/** Strokes what `stroke` strokes, first wide in one colour, then narrow in another: seen on any ground. */
+function twice(
+  context: CanvasRenderingContext2D,
+  dense: number,
+  below: readonly [width: number, color: string],
+  above: readonly [width: number, color: string],
+  stroke: () => void,
+): void {
+  for (const [width, color] of [below, above]) {
+    context.lineWidth = width * dense;
+    context.strokeStyle = color;
+    stroke();
+  }
+}
 
 /** The frame of a cell: white within dark, seen on any icon. */
 export function drawBox({ context, frame, dense }: Marks, { grid, cell }: CellOf, kind: "hovered" | "pinned"): void {
   const side = frame.scale / grid.columns;
   const left = frame.left + grid.column[cell]! * side;
   const top = frame.top + grid.row[cell]! * side;
-  for (const [width, color] of kind === "pinned" ? ([[6, DARK], [3, "#fff"]] as const) : ([[3.5, DARK], [1.5, "#fff"]] as const)) {
-    context.lineWidth = width * dense;
-    context.strokeStyle = color;
-    context.strokeRect(left, top, side, side);
-  }
+  const [below, above] = kind === "pinned" ? [6, 3] : [3.5, 1.5];
+  twice(context, dense, [below, DARK], [above, WHITE], () => context.strokeRect(left, top, side, side));
 }
 
 export function drawLoop({ context, frame, dense }: Marks, loop: readonly Point[]): void {
@@ -30,12 +45,8 @@ export function drawLoop({ context, frame, dense }: Marks, loop: readonly Point[
   for (const { x, y } of loop) context.lineTo(frame.left + x * frame.scale, frame.top + y * frame.scale);
   context.fillStyle = "rgb(47 95 208 / 0.18)";
   context.fill();
-  for (const [width, color] of [[4, DARK], [2, "#fff"]] as const) {
-    context.lineWidth = width * dense;
-    context.strokeStyle = color;
-    context.lineJoin = "round";
-    context.stroke();
-  }
+  context.lineJoin = "round";
+  twice(context, dense, [4, DARK], [2, WHITE], () => context.stroke());
 }
 
 /** A dot for each position of a photo; the one that is pointed at is large and joined to its neighbours. */
@@ -55,27 +66,31 @@ export function drawPhoto(
     context.fillStyle = color;
     context.fill();
     context.lineWidth = 1.5 * dense;
-    context.strokeStyle = "#fff";
+    context.strokeStyle = WHITE;
     context.stroke();
   };
   for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) dot(spot(row, column), 4, "#2f5fd0");
+    for (let column = 0; column < columns; column++) dot(spot(row, column), 4, SPOT);
   }
   if (!at || at.row >= rows || at.column >= columns) return;
   const here = spot(at.row, at.column);
-  for (const [down, right] of [[-1, 0], [1, 0], [0, -1], [0, 1]] as const) {
-    const [row, column] = [at.row + down, at.column + right];
+  for (const [row, column] of neighbours(at)) {
     if (row < 0 || column < 0 || row >= rows || column >= columns) continue;
     const there = spot(row, column);
-    for (const [width, color] of [[4.5, "#fff"], [2, "#2f5fd0"]] as const) {
-      context.beginPath();
-      context.moveTo(here.x, here.y);
-      context.lineTo(there.x, there.y);
-      context.lineWidth = width * dense;
-      context.strokeStyle = color;
-      context.stroke();
-    }
-    dot(there, 4.5, "#2f5fd0");
+    context.beginPath();
+    context.moveTo(here.x, here.y);
+    context.lineTo(there.x, there.y);
+    twice(context, dense, [4.5, WHITE], [2, SPOT], () => context.stroke());
+    dot(there, 4.5, SPOT);
   }
   dot(here, 8, "#111214");
+}
+
+function neighbours({ row, column }: { row: number; column: number }): [row: number, column: number][] {
+  return [
+    [row - 1, column],
+    [row + 1, column],
+    [row, column - 1],
+    [row, column + 1],
+  ];
 }

@@ -38,7 +38,11 @@ export async function saveChannels({ body, images, panel, card, asked }: Shown):
       const [red, green, blue] = place === 0 ? SUPPORT : INHIBIT;
       const color = `rgb(${red} ${green} ${blue})`;
       const other = asked.versus ? `for ${asked.versus.label}` : `against ${asked.label}`;
-      write(context, `speak ${place === 0 ? `for ${asked.label}` : other}`, start, top + 14, { size: 16, weight: 600, room: half });
+      write(context, `speak ${place === 0 ? `for ${asked.label}` : other}`, start, top + 14, {
+        size: 16,
+        weight: 600,
+        room: half,
+      });
       side.slice(0, COUNT).forEach(({ channel, net }, rank) => {
         const [x, y] = [start + rank * (SIDE + GAP), top + 26];
         const { side: from, columns, channels, labels } = card.icons;
@@ -53,7 +57,11 @@ export async function saveChannels({ body, images, panel, card, asked }: Shown):
         context.fillStyle = color;
         const wide = (SIDE * Math.abs(net)) / limit;
         context.fillRect(x, y + SIDE + 6, wide, 8);
-        write(context, signed(asked.versus && place === 1 ? -net : net, digits), x, y + SIDE + 32, { size: 14, weight: 600, room: 54 });
+        write(context, signed(asked.versus && place === 1 ? -net : net, digits), x, y + SIDE + 32, {
+          size: 14,
+          weight: 600,
+          room: 54,
+        });
         const name = labels[number] || `channel ${channel}`;
         write(context, name, x + SIDE, y + SIDE + 32, { size: 13, color: PAPER.soft, align: "right", room: SIDE - 54 });
       });

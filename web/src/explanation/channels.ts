@@ -81,5 +81,8 @@ export function branches(body: ExplanationBody, root: ChannelPlace, count: numbe
 }
 
 function of(body: ExplanationBody, panel: ChannelPanel, index: number): Float32Array {
-  return part(panel.attribution, body.classes.findIndex((score) => score.index === index));
+  return part(
+    panel.attribution,
+    body.classes.findIndex((score) => score.index === index),
+  );
 }

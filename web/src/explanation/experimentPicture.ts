@@ -34,7 +34,11 @@ export async function saveExperiment(shown: Shown): Promise<void> {
   const digits = decimals(outcomes.flatMap(({ measured, predicted }) => [measured, predicted]));
   const height = Math.max(top + high, plot + PLOT + 30) + EDGE;
   await savePicture(`${body.title}-${title}`, left + TABLE + EDGE, height, (context) => {
-    write(context, `${body.model.name}: ${title}`, EDGE, EDGE + 14, { size: 18, weight: 600, room: left + TABLE - EDGE });
+    write(context, `${body.model.name}: ${title}`, EDGE, EDGE + 14, {
+      size: 18,
+      weight: 600,
+      room: left + TABLE - EDGE,
+    });
     context.drawImage(photo, EDGE, top, PHOTO, high);
     extent.forEach((row, y, rows) =>
       row.forEach((strength, x) => {

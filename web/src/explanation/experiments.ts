@@ -98,14 +98,15 @@ export function extent(body: ExplanationBody, effects: Effects, unit: number, ca
     const reach = effects.unit === "square" ? 1 : 0;
     const [row, column] = [Math.floor(unit / columns), unit % columns];
     const inside = (y: number, x: number): boolean => Math.abs(y - row) <= reach && Math.abs(x - column) <= reach;
-    return Array.from({ length: rows }, (_, y) =>
-      Array.from({ length: columns }, (_, x) => (inside(y, x) ? 1 : 0)),
-    );
+    return Array.from({ length: rows }, (_, y) => Array.from({ length: columns }, (_, x) => (inside(y, x) ? 1 : 0)));
   }
   const values = strengths(body, effects, unit);
   if (!values) return Array.from({ length: rows }, () => new Array<number>(columns).fill(0));
   const limit = values.reduce((most, value) => Math.max(most, value), 0) || 1;
-  return rowsOf(values.map((value) => Math.max(0, value) / limit), columns);
+  return rowsOf(
+    values.map((value) => Math.max(0, value) / limit),
+    columns,
+  );
 }
 
 function strengths(body: ExplanationBody, { layer, unit, groups }: Effects, place: number): Float32Array | undefined {

@@ -47,7 +47,9 @@ export function orderColumns(sizes: readonly number[], gaps: readonly Links[], f
   let record = crossing(start, gaps);
   const starts = sizes.reduce((sum, size) => sum + size, 0) > MANY ? FEWER : STARTS;
   for (let attempt = 0; attempt < starts && record > 0; attempt += 1) {
-    const orders = start.map((order, column) => (fixed.has(column) ? [...order] : shuffled(order, attempt && attempt * sizes.length + column)));
+    const orders = start.map((order, column) =>
+      fixed.has(column) ? [...order] : shuffled(order, attempt && attempt * sizes.length + column),
+    );
     for (let sweep = 0; sweep < SWEEPS; sweep += 1) {
       const columns = sizes.map((_, column) => column);
       if (sweep % 2 === 0) columns.reverse();
@@ -138,7 +140,11 @@ function moveSingly(orders: number[][], gaps: readonly Links[], fixed: ReadonlyS
 }
 
 /** Where every node stands: each column spread evenly over the height. */
-export function placeNodes(orders: readonly (readonly number[])[], boxes: readonly ColumnBox[], high: number): FlowNode[] {
+export function placeNodes(
+  orders: readonly (readonly number[])[],
+  boxes: readonly ColumnBox[],
+  high: number,
+): FlowNode[] {
   return orders.flatMap((order, column) => {
     const { x, width, height } = boxes[column]!;
     const step = high / order.length;
@@ -196,7 +202,11 @@ export function drawRibbons(nodes: readonly FlowNode[], gaps: readonly Links[]):
  * How much of each node lies on the path through one of them, in [0, 1] by column and place: the whole of the node
  * itself, and of every other the share of its ribbons that come from the path.
  */
-export function pathThrough(chosen: { column: number; place: number }, sizes: readonly number[], gaps: readonly Links[]): number[][] {
+export function pathThrough(
+  chosen: { column: number; place: number },
+  sizes: readonly number[],
+  gaps: readonly Links[],
+): number[][] {
   const shares = sizes.map((size) => new Array<number>(size).fill(0));
   shares[chosen.column]![chosen.place] = 1;
   for (const side of [1, -1] as const) {
@@ -204,7 +214,9 @@ export function pathThrough(chosen: { column: number; place: number }, sizes: re
       const links = gaps[side === 1 ? column - 1 : column]!;
       const before = shares[column - side]!;
       shares[column] = shares[column]!.map((_, place) => {
-        const sizesHere = before.map((_, other) => Math.abs(side === 1 ? links[other]![place]! : links[place]![other]!));
+        const sizesHere = before.map((_, other) =>
+          Math.abs(side === 1 ? links[other]![place]! : links[place]![other]!),
+        );
         const whole = sizesHere.reduce((sum, size) => sum + size, 0);
         return whole > 0 ? sizesHere.reduce((sum, size, other) => sum + size * before[other]!, 0) / whole : 0;
       });

@@ -69,7 +69,10 @@ export interface FlowLayout {
   boxes: ColumnBox[];
 }
 
-export function flowLayout({ sizes, gaps, fixed }: FlowData, { width, height, classWidth, icon }: FlowFrame): FlowLayout {
+export function flowLayout(
+  { sizes, gaps, fixed }: FlowData,
+  { width, height, classWidth, icon }: FlowFrame,
+): FlowLayout {
   const last = sizes.length - 1;
   const boxes = sizes.map((size, column): ColumnBox => {
     const room = height / size;
@@ -83,8 +86,8 @@ export function flowLayout({ sizes, gaps, fixed }: FlowData, { width, height, cl
 
 /** The flows that follow each other up to the last one. */
 function chain(flows: readonly Flow[]): Flow[] {
-  const found = [flows.at(-1)!];
-  for (let before; (before = flows.find((flow) => flow.upper === found[0]!.lower)); ) found.unshift(before);
+  const found: Flow[] = [];
+  for (let flow = flows.at(-1); flow; flow = flows.find(({ upper }) => upper === found[0]!.lower)) found.unshift(flow);
   return found;
 }
 

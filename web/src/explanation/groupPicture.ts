@@ -81,7 +81,11 @@ export async function saveGroups({ body, images, panel, grouping, asked }: Shown
         const x = EDGE + HEADS + group * step;
         const [red, green, blue] = value < 0 ? INHIBIT : SUPPORT;
         const long = ((side / 2) * Math.abs(value)) / limit;
-        write(context, signed(value, digits), x + side / 2, y + 9, { size: 13, weight: leads ? 600 : 400, align: "center" });
+        write(context, signed(value, digits), x + side / 2, y + 9, {
+          size: 13,
+          weight: leads ? 600 : 400,
+          align: "center",
+        });
         context.fillStyle = PAPER.bar;
         context.fillRect(x + side / 2 - 0.5, y + 14, 1, 8);
         context.fillStyle = `rgb(${red} ${green} ${blue})`;

@@ -65,7 +65,9 @@ export function mixGroups(groups: readonly Places[], colors: readonly Color[]): 
       // The cube lets the strongest group lead: evenly mixed colours turn to mud.
       const weights = strengths.map((strength) => strength ** 3);
       const whole = weights.reduce((sum, weight) => sum + weight, 0) || 1;
-      const mixed = [0, 1, 2].map((part) => weights.reduce((sum, weight, i) => sum + weight * colors[i]![part]!, 0) / whole);
+      const mixed = [0, 1, 2].map(
+        (part) => weights.reduce((sum, weight, i) => sum + weight * colors[i]![part]!, 0) / whole,
+      );
       return [mixed[0]!, mixed[1]!, mixed[2]!, Math.min(1, Math.sqrt(Math.max(...strengths) / limit))];
     }),
   );
@@ -119,7 +121,11 @@ export function colorsOf(panel: GroupPanel, grouping: Grouping): Color[] {
 /** What each group adds to a class, or to the first of two classes less what it adds to the second. */
 export function effectsOn(body: ExplanationBody, { attribution, icons }: Grouping, asked: Question): number[] {
   const of = (index: number, group: number): number =>
-    entry(attribution, body.classes.findIndex((score) => score.index === index), group);
+    entry(
+      attribution,
+      body.classes.findIndex((score) => score.index === index),
+      group,
+    );
   return icons.map((_, group) => of(asked.index, group) - (asked.versus ? of(asked.versus.index, group) : 0));
 }
 

@@ -21,7 +21,15 @@ interface ShownDictionary extends Shown {
 }
 
 /** Saves the photo with the chosen cell, and its strongest channels beside it. */
-export async function saveDictionary({ body, images, panel, card, at, entries, limit }: ShownDictionary): Promise<void> {
+export async function saveDictionary({
+  body,
+  images,
+  panel,
+  card,
+  at,
+  entries,
+  limit,
+}: ShownDictionary): Promise<void> {
   const photo = await loadImage(images[body.photo.file]!);
   const sheet = await loadImage(images[card.icons.file]!);
   const high = (PHOTO * body.photo.height) / body.photo.width;
