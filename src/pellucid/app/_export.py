@@ -5,6 +5,7 @@ import importlib.resources
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -17,6 +18,7 @@ _SLOT = b'<script type="application/json" id="bundle">null</script>'
 # The page may show pictures that are part of it; a site, those of its own folder too.
 _POLICY = b"img-src data: blob:"
 _POLICY_BESIDE = b"img-src 'self' file: data: blob:"
+_POLICY_SERVED = b"img-src 'self' data: blob:; connect-src 'self'"
 # By this file a folder that may be replaced is known.
 _MARKER = "pellucid.txt"
 
@@ -72,18 +74,19 @@ def export_site(bundle: Bundle | str | os.PathLike[str], folder: str | os.PathLi
         bundle = read_bundle(bundle)
     folder = Path(folder)
     names = pictures(bundle.manifest)
-    page = _filled(bundle, {name: name for name in names})
+    page = _filled(bundle, {name: name for name in names}, {})
     page = page.replace(_POLICY, _POLICY_BESIDE, 1)
     files = {name: bundle.files[name] for name in names}
     write_folder(folder, {"index.html": page, _MARKER: b"pellucid\n", **files}, marker=_MARKER)
     return folder / "index.html"
 
 
-def page_html(bundle: Bundle) -> bytes:
+def page_html(bundle: Bundle, *, framed: bool = False) -> bytes:
     """The same page as bytes, UTF-8.
 
     Args:
         bundle: a bundle.
+        framed: whether it will stand in a frame whose parent answers its questions, as a notebook's widget does.
 
     Raises:
         BundleError: the bundle is damaged or does not agree with itself.
@@ -100,11 +103,21 @@ def page_html(bundle: Bundle) -> bytes:
     return _filled(bundle, images)
 
 
+def served_html(result: str | None) -> bytes:
+    """The page as a server gives it, which asks for its data itself: of one result, or of all for `None`."""
+    page = _with_data({"serve": {"id": result}})
+    return page.replace(_POLICY, _POLICY_SERVED, 1)
+
+
 def _filled(bundle: Bundle, images: Mapping[str, str]) -> bytes:
     """The page with a bundle's manifest and an address for each of its pictures."""
     manifest = encode_manifest(bundle.manifest)
     check_pictures(bundle.manifest, bundle.files)
-    data = msgspec.json.encode({"manifest": msgspec.Raw(manifest), "images": images}).decode("utf-8")
+    return _with_data({"manifest": msgspec.Raw(manifest), "images": images})
+
+
+def _with_data(value: Mapping[str, Any]) -> bytes:
+    data = msgspec.json.encode(value).decode("utf-8")
     for character, escape in _ESCAPES.items():
         data = data.replace(character, escape)
     # Split, not replace: the data must never be read as a pattern nor searched for the slot.

@@ -15,6 +15,7 @@ from ..errors import PellucidError
 from ._atlas import atlas
 from ._options import MODEL, QUIET, SEED, WEIGHTS, load_model
 from ._progress import bars
+from ._serve import serve
 
 _NO_CACHE = click.option("--no-cache", is_flag=True, help="Render anew, and keep nothing.")
 
@@ -26,6 +27,7 @@ def cli() -> None:
 
 
 cli.add_command(atlas)
+cli.add_command(serve)
 
 
 @cli.command()

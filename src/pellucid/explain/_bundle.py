@@ -215,10 +215,18 @@ def _sprite(icons: Icons) -> Image.Image:
     count, side = icons.images.shape[:2]
     sheet = Image.new("RGB", (_SHEET_COLUMNS * side, -(-count // _SHEET_COLUMNS) * side), "white")
     for index, image in enumerate(icons.images):
-        colours, opacity = image[:, :, :-1], image[:, :, -1:]
-        shown = to_picture(colours * opacity + _GROUND * (1 - opacity))
-        sheet.paste(shown.convert("RGB"), (index % _SHEET_COLUMNS * side, index // _SHEET_COLUMNS * side))
+        sheet.paste(_on_ground(image), (index % _SHEET_COLUMNS * side, index // _SHEET_COLUMNS * side))
     return sheet
+
+
+def icon_picture(image: np.ndarray) -> bytes:
+    """One icon [side, side, channels + 1], as the sheets show it, as WebP."""
+    return _webp(_on_ground(image))
+
+
+def _on_ground(image: np.ndarray) -> Image.Image:
+    colours, opacity = image[:, :, :-1], image[:, :, -1:]
+    return to_picture(colours * opacity + _GROUND * (1 - opacity)).convert("RGB")
 
 
 def _webp(picture: Image.Image) -> bytes:

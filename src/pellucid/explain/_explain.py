@@ -200,7 +200,7 @@ def _put_together(
 
 def _layer_names(model: Model, layers: str | Sequence[str] | None) -> tuple[str, ...]:
     """The layers' own names in the order of the network."""
-    names = [layers] if isinstance(layers, str) else list(layers or _usual_layers(model))
+    names = [layers] if isinstance(layers, str) else list(layers or usual_layers(model))
     for name in names:
         if model.layer(name).kind == "vector":
             raise TargetError(
@@ -234,7 +234,7 @@ def _group_counts(analysis: Analysis, name: str, n_groups: int) -> list[int]:
     return sorted({*range(2, min(_MOST_GROUPS, most) + 1), n_groups})
 
 
-def _usual_layers(model: Model) -> list[str]:
+def usual_layers(model: Model) -> list[str]:
     """The model's own favourite, else the deepest coarse-grained module that still has 10 × 10 positions; before it the
     first of as many positions, else the last of more.
     """

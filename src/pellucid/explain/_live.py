@@ -71,10 +71,10 @@ class Live:
         self._recorded: dict[str, np.ndarray] = {}
 
     @classmethod
-    def of(cls, explanation: Explanation) -> "Live":
+    def of(cls, explanation: Explanation, lock: AbstractContextManager | None = None) -> "Live":
         """The answers about an explanation's photo."""
         classes = [score.index for score in explanation.classes]
-        return cls(explanation.model, explanation.image, classes=classes, groupings=explanation.groupings)
+        return cls(explanation.model, explanation.image, classes=classes, groupings=explanation.groupings, lock=lock)
 
     def experiment(self, request: ExperimentRequest) -> ExperimentAnswer:
         """What the classes become when parts of a layer are changed together.
@@ -207,15 +207,19 @@ class Live:
 
 
 def telling_layers(model: Model) -> list[str]:
-    """The layers that tell of a part of a photo, from the first to the last: those of more than one position at the
-    depth of naming where a model's modules are; at most 24, evenly spread.
+    """The layers that tell of a part of a photo, from the first to the last: those of more than one position that
+    compute something of their own, at the depth of naming where a model's modules are; at most 24, evenly spread.
     """
     placed = [layer for layer in model.layers.values() if layer.kind != "vector" and min(layer.rows, layer.columns) > 1]
     if not placed:
         raise TargetError(f"{model.name} has no layer with positions.")
-    own = model.default_layer and model.layer(model.default_layer).name
-    depth = (own or min((layer.name for layer in placed), key=lambda name: name.count("."))).count(".")
-    names = [layer.name for layer in placed if layer.name.count(".") == depth]
+    own = model.layer(model.default_layer) if model.default_layer else None
+    depth = (own or min(placed, key=lambda layer: layer.name.count("."))).name.count(".")
+    alike = [layer for layer in placed if layer.name.count(".") == depth]
+    computing = [layer for layer in alike if any(True for _ in model.module.get_submodule(layer.path).parameters())]
+    if computing and own in (None, *computing):  # else the model's own favourite is one that has no parameters
+        alike = computing
+    names = [layer.name for layer in alike]
     if len(names) <= _MOST_LAYERS:
         return names
     return [names[int(place)] for place in np.linspace(0, len(names) - 1, _MOST_LAYERS).round()]
