@@ -10,5 +10,7 @@ from ._notebook import (
     PAGE_HEIGHT as PAGE_HEIGHT,
     frame_html as frame_html,
     in_kernel as in_kernel,
+    output_below as output_below,
+    output_beside as output_beside,
     page_below as page_below,
 )

@@ -74,7 +74,7 @@ def export_site(bundle: Bundle | str | os.PathLike[str], folder: str | os.PathLi
         bundle = read_bundle(bundle)
     folder = Path(folder)
     names = pictures(bundle.manifest)
-    page = _filled(bundle, {name: name for name in names}, {})
+    page = _filled(bundle, {name: name for name in names})
     page = page.replace(_POLICY, _POLICY_BESIDE, 1)
     files = {name: bundle.files[name] for name in names}
     write_folder(folder, {"index.html": page, _MARKER: b"pellucid\n", **files}, marker=_MARKER)
@@ -100,7 +100,7 @@ def page_html(bundle: Bundle, *, framed: bool = False) -> bytes:
         name: "data:image/webp;base64," + base64.b64encode(bundle.files[name]).decode("ascii")
         for name in pictures(bundle.manifest)
     }
-    return _filled(bundle, images)
+    return _filled(bundle, images, {"frame": True} if framed else {})
 
 
 def served_html(result: str | None) -> bytes:
@@ -109,11 +109,11 @@ def served_html(result: str | None) -> bytes:
     return page.replace(_POLICY, _POLICY_SERVED, 1)
 
 
-def _filled(bundle: Bundle, images: Mapping[str, str]) -> bytes:
-    """The page with a bundle's manifest and an address for each of its pictures."""
+def _filled(bundle: Bundle, images: Mapping[str, str], host: Mapping[str, Any] | None = None) -> bytes:
+    """The page with a bundle's manifest, an address for each of its pictures, and what it is to know of its host."""
     manifest = encode_manifest(bundle.manifest)
     check_pictures(bundle.manifest, bundle.files)
-    return _with_data({"manifest": msgspec.Raw(manifest), "images": images})
+    return _with_data({**(host or {}), "manifest": msgspec.Raw(manifest), "images": images})
 
 
 def _with_data(value: Mapping[str, Any]) -> bytes:

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..app import frame_html, output_below, output_beside, page_html
 from ..bundle import EvidenceEntry
-from ..errors import InputError, TargetError
+from ..errors import InputError, PellucidError, TargetError
+from ..models import Model, load
 from ._cells import Cells, cell_of
 from ._collect import STAGE, Shard, shards_of
 from ._folder import Folder, Manifest, Source, key_of
@@ -17,6 +19,9 @@ from ._project import Layout
 from ._vectors import Vectors, vectors_of
 from .sources import Images, open_images
 
+if TYPE_CHECKING:
+    from ..widget import AtlasWidget
+
 
 class Atlas:
     """A map of what some layers saw in many images; made by `build_atlas` and `open_atlas`.
@@ -24,6 +29,7 @@ class Atlas:
     Args:
         folder: where it lies.
         manifest: what it says of itself.
+        model: the network that it is of, where it is at hand.
 
     Example:
         >>> atlas = pellucid.open_atlas("atlas/")  # doctest: +SKIP
@@ -31,8 +37,8 @@ class Atlas:
         49812
     """
 
-    def __init__(self, folder: Folder, manifest: Manifest) -> None:
-        self.folder, self.manifest = folder, manifest
+    def __init__(self, folder: Folder, manifest: Manifest, model: Model | None = None) -> None:
+        self.folder, self.manifest, self.model = folder, manifest, model
 
     def __repr__(self) -> str:
         settings = self.manifest.settings
@@ -229,6 +235,51 @@ class Atlas:
         wanted = self._pictures(layer)[numbers]
         found = np.searchsorted(names, wanted).clip(0, len(names) - 1)
         return means[found].astype(np.float32)
+
+    def widget(self, model: Model | None = None) -> "AtlasWidget":
+        """The page as a notebook's widget, whose traits say which cells a person drew a loop round; what the end of a
+        cell shows. It is the same one until it is closed.
+
+        Args:
+            model: the network that the atlas is of; by default the one that it was built with, or the one of its name.
+
+        Raises:
+            MissingExtraError: anywidget is not installed.
+            InputError: the network has other weights than the atlas's.
+            TargetError, WeightsError: the network cannot be found by its name.
+
+        Example:
+            >>> widget = atlas.widget()  # doctest: +SKIP
+            >>> atlas.origins(widget.layer, widget.selected())  # doctest: +SKIP
+        """
+        from ..widget import AtlasWidget
+
+        self.model = self._network(model or self.model)
+        return AtlasWidget.of(self)
+
+    def _network(self, model: Model | None) -> Model:
+        found = model or load(self.manifest.model, weights=self.manifest.weights)
+        if found.digest != self.manifest.digest:
+            raise InputError(f"the atlas is of {self.manifest.model} with other weights than those of {found.name}.")
+        return found
+
+    def _repr_html_(self) -> str | None:
+        """The page in a frame, where the network is at hand: what a notebook shows that has no widgets."""
+        from ._page import to_bundle
+
+        try:
+            page = page_html(to_bundle(self, self._network(self.model)))
+        except PellucidError:
+            return None
+        return frame_html(page, self.manifest.title)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """What Jupyter shows and keeps: the widget, and the page in a frame for where it has no kernel."""
+        return output_below(self, **kwargs)
+
+    def _display_(self) -> Any:
+        """What marimo shows."""
+        return output_beside(self)
 
     def _pictures(self, layer: str) -> np.ndarray:
         """Which image each founding vector is of, as one number."""

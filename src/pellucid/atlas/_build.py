@@ -171,7 +171,7 @@ def _run(
     rounded = {key: round(value, 2) for key, value in seconds.items()}
     manifest = msgspec.structs.replace(manifest, seconds=rounded, evidence=evidence)
     folder.write_manifest(manifest)
-    return Atlas(folder, manifest)
+    return Atlas(folder, manifest, model)
 
 
 class _Stages:

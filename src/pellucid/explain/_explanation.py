@@ -5,12 +5,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from ..app import output_below, output_beside
 from ..attribution import Attribution
 from ..errors import InputError, TargetError
 from ..features import ActivationGrid
@@ -18,6 +19,9 @@ from ..groups import Groups
 from ..models import Model
 from ..trust import Evidence
 from ._parts import ChannelAttribution, ClassScore, Experiments, GroupFlow, Icons, LayerFlow, SemanticDictionary
+
+if TYPE_CHECKING:
+    from ..widget import ExplanationWidget
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,11 +203,34 @@ class Explanation:
 
         return show(self)
 
+    def widget(self) -> "ExplanationWidget":
+        """The page as a notebook's widget, whose traits say what a person chose there, and which asks the kernel what
+        they want to know; what the end of a cell shows. It is the same one until it is closed.
+
+        Raises:
+            MissingExtraError: anywidget is not installed.
+
+        Example:
+            >>> explanation.widget().position                                                       # doctest: +SKIP
+            {'layer': 'mixed4d', 'row': 4, 'column': 1}
+        """
+        from ..widget import ExplanationWidget
+
+        return ExplanationWidget.of(self)
+
     def _repr_html_(self) -> str:
-        """The page in a frame: what a notebook shows."""
+        """The page in a frame: what a notebook shows that has no widgets."""
         from ._show import frame
 
         return frame(self)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """What Jupyter shows and keeps: the widget, and the page in a frame for where it has no kernel."""
+        return output_below(self, **kwargs)
+
+    def _display_(self) -> Any:
+        """What marimo shows."""
+        return output_beside(self)
 
     def to_json(self) -> dict[str, Any]:
         """Every number that the page says, without pictures; `seconds` has the time of each panel."""
