@@ -86,6 +86,19 @@ def test_pieces_are_cut_from_the_images_of_the_cell(bundle: Bundle, shown: Atlas
     assert patches.counts == np.minimum((cells.exemplars >= 0).sum(1), patches.columns).tolist()
 
 
+def test_a_page_without_photos_holds_no_piece_of_any(shown: Atlas, bundle: Bundle, embedded_model: pellucid.Model):
+    bare = to_bundle(shown, embedded_model, photos=False)
+    body, full = bare.manifest.body, bundle.manifest.body
+    assert isinstance(body, AtlasBody)
+    assert isinstance(full, AtlasBody)
+    assert full.layers[0].maps[0].patches is not None
+    assert all(made.patches is None for layer in body.layers for made in layer.maps)
+    assert not body.photos
+    # What is left are tiles of icons, the same as with photos.
+    assert {name for name in bare.files if "tiles" not in name} == set()
+    assert all(bundle.files[name] == content for name, content in bare.files.items())
+
+
 def test_every_command_does_what_it_says(tmp_path: Path, monkeypatch):
     from click.testing import CliRunner
 

@@ -98,8 +98,12 @@ def _coherence(atlas: Atlas, layer: str) -> EvidenceEntry | None:
         value=round(float(agree / pairs), 3),
         control=round(float(control), 3),
         sentence=f"Two activations of the same cell of the {grid} × {grid} grid argue most for the same class in "
-        f"{agree / pairs:.0%} of cases; two of any cells in {control:.1%}.",
+        f"{_percent(agree / pairs)} of cases; two of any cells in {_percent(control)}.",
     )
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
 
 
 def _agreeing_pairs(cells: np.ndarray, classes: np.ndarray) -> tuple[int, int]:

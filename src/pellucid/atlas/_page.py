@@ -40,18 +40,19 @@ _TOP = 5
 _MOST_NUMBERS = 2_000_000
 
 
-def to_bundle(atlas: Atlas, model: Model, *, pieces: bool = True, progress: Progress = silent) -> Bundle:
+def to_bundle(atlas: Atlas, model: Model, *, photos: bool = True, progress: Progress = silent) -> Bundle:
     """What the page shows: every map of every layer, as tiles, with real pieces of images; class atlases, maps of two
     classes, trials of patches and photos that the atlas keeps.
 
     Args:
         model: the network that the atlas is of.
-        pieces: whether to read the images again for pieces of them.
+        photos: whether real images may be shown; without, the page holds no piece of any, and can be given away where
+            the images may not.
         progress: receives an event for each grid.
     """
     manifest = atlas.manifest
     files: dict[str, bytes] = {}
-    sources = atlas.sources if pieces else []
+    sources = atlas.sources if photos else []
     layers = []
     for name in atlas.layers:
         place = model.layer(name)
@@ -102,8 +103,10 @@ def to_bundle(atlas: Atlas, model: Model, *, pieces: bool = True, progress: Prog
             )
             for number, entry in enumerate(class_maps(atlas, PAIR_STAGE))
         ],
-        trials=[_trial(number, trial, picture) for number, trial in enumerate(kept_trials(atlas))],
-        photos=[_placed(number, placed, picture) for number, placed in enumerate(placed_photos(atlas))],
+        trials=[_trial(number, trial, picture, photos) for number, trial in enumerate(kept_trials(atlas))],
+        photos=[
+            _placed(number, placed, picture) for number, placed in enumerate(placed_photos(atlas) if photos else [])
+        ],
         evidence=atlas.evidence,
         seconds=manifest.seconds,
     )
@@ -159,7 +162,7 @@ def map_of(
     return made, files | more
 
 
-def _trial(number: int, trial: Trial, picture: Callable[[str, np.ndarray], str]) -> PatchTrial:
+def _trial(number: int, trial: Trial, picture: Callable[[str, np.ndarray], str], photos: bool) -> PatchTrial:
     return PatchTrial(
         layer=trial.layer,
         source=trial.source,
@@ -172,7 +175,7 @@ def _trial(number: int, trial: Trial, picture: Callable[[str, np.ndarray], str])
         found=trial.found,
         examples=[
             _photo(picture(f"trials/{number}/{place}.webp", pixels), pixels)
-            for place, pixels in enumerate(trial.examples)
+            for place, pixels in enumerate(trial.examples if photos else ())
         ],
         sentence=trial.sentence,
     )

@@ -117,10 +117,11 @@ def open_page(folder: str, no_browser: bool, quiet: bool) -> None:
 @atlas.command()
 @_FOLDER
 @click.option("--out", default="site", show_default=True, type=click.Path(), help="Folder, one .html file, or .zip.")
+@click.option("--no-photos", is_flag=True, help="Show no piece of a real image: for images that may not be given away.")
 @QUIET
-def export(folder: str, out: str, quiet: bool) -> None:
+def export(folder: str, out: str, no_photos: bool, quiet: bool) -> None:
     """Write the page of ATLAS for any server of files: a folder, or one file that holds everything."""
-    click.echo(_exported(folder, Path(out), quiet))
+    click.echo(_exported(folder, Path(out), quiet, photos=not no_photos))
 
 
 @atlas.command()
@@ -255,14 +256,14 @@ def _opened(folder: str, progress: Any) -> tuple[Any, Any]:
     return found, model
 
 
-def _exported(folder: str, out: Path, quiet: bool) -> Path:
+def _exported(folder: str, out: Path, quiet: bool, *, photos: bool = True) -> Path:
     from ..app import export_html, export_site
     from ..atlas import to_bundle
     from ..bundle import write_bundle
 
     with bars(quiet) as progress:
         found, model = _opened(folder, progress)
-        bundle = to_bundle(found, model, progress=progress)
+        bundle = to_bundle(found, model, photos=photos, progress=progress)
         if out.suffix.lower() in (".html", ".htm"):
             return export_html(bundle, out)
         if out.suffix.lower() == ".zip":
