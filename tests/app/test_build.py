@@ -1,5 +1,6 @@
-"""The committed page is what its sources build to."""
+"""The committed page is what its sources build to, and the sources pass their own checks."""
 
+import gzip
 import json
 import os
 import re
@@ -12,6 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 WEB = ROOT / "web"
 COMMITTED = ROOT / "src" / "pellucid" / "app" / "static" / "page.html"
+
+MOST_BYTES = 250_000
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +52,15 @@ def test_the_committed_page_is_fresh(web: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_sources_have_no_type_errors(web: Path) -> None:
-    done = npm(web, "run", "check")
+@pytest.mark.parametrize("script", ["check", "lint", "test"])
+def test_the_sources_pass(script: str, web: Path) -> None:
+    done = npm(web, "run", script)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_page_is_small() -> None:
+    """What a reader waits for besides the data, as a server would send it."""
+    assert len(gzip.compress(COMMITTED.read_bytes(), compresslevel=6)) < MOST_BYTES
 
 
 def test_the_lock_is_for_every_machine() -> None:

@@ -41,7 +41,7 @@ export class Cells {
     return this.at(Math.floor(x * this.columns), Math.floor(y * this.columns));
   }
 
-  /** The next cell in a direction: straight ahead where there is one, else the nearest to the side; −1 at the end. */
+  /** The next cell in a direction: the fewest columns or rows on, straight ahead before aside; −1 at the end. */
   next(column: number, row: number, right: number, down: number): number {
     for (let far = 1; far < Math.max(this.columns, this.rows); far++) {
       for (let side = 0; side <= far; side++) {
