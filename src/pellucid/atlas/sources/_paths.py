@@ -3,17 +3,20 @@
 import glob
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import InputError
-from ._source import SUFFIXES, Images, Source, digest_of, folder_classes, printable, relative_names
+from ._source import SUFFIXES, Images, Source, digest_of, folder_classes, printable, relative_names, stamp_of
 from ._tables import Arrow, Parquet, arrow_files
 from ._tars import Tars
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _MOST_FILES = 100_000
+# Of so many files of a folder the content tells it from others; of all, names and sizes.
+_MOST_STAMPS = 4096
 _READERS: dict[str, Callable[..., Images]] = {".tar": Tars, ".parquet": Parquet, ".arrow": Arrow}
 
 
@@ -107,7 +110,6 @@ class _File(NamedTuple):
     key: str
     path: Path
     size: int
-    time: int
 
 
 def _file(path: str | Path, key: str) -> _File:
@@ -115,8 +117,8 @@ def _file(path: str | Path, key: str) -> _File:
     try:
         status = os.stat(path)
     except OSError:
-        return _File(printable(key), Path(path), -1, 0)
-    return _File(printable(key), Path(path), status.st_size, status.st_mtime_ns)
+        return _File(printable(key), Path(path), -1)
+    return _File(printable(key), Path(path), status.st_size)
 
 
 def _walk(root: str) -> tuple[list[_File], list[str]]:
@@ -153,6 +155,17 @@ def _walk(root: str) -> tuple[list[_File], list[str]]:
     return found, remarks
 
 
+def _identity(files: Sequence[_File]) -> Iterator[str]:
+    """Names and sizes of all files, and what is in some of them, evenly spread."""
+    every = max(1, -(-len(files) // _MOST_STAMPS))
+    for number, file in enumerate(files):
+        stamp = ""
+        if number % every == 0:
+            with suppress(OSError):  # it fails again when it is collected, and is listed then
+                stamp = stamp_of(file.path, pieces=2)
+        yield f"{file.key}|{file.size}|{stamp}"
+
+
 class _Files(Source):
     """Pictures in files of their own."""
 
@@ -160,7 +173,7 @@ class _Files(Source):
         super().__init__(where, reopens=True)
         self.keys = [file.key for file in files]
         self.labels = folder_classes(self.keys)
-        self.digest = digest_of("files", (f"{file.key}|{file.size}|{file.time}" for file in files))
+        self.digest = digest_of("files", _identity(files))
         self.remarks = remarks
         self._paths = [file.path for file in files]
 
