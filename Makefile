@@ -31,6 +31,7 @@ test: setup
 
 pages:
 	cd web && npm ci --no-fund --no-audit && PATH="$(abspath $(BIN)):$$PATH" npm run types && npm run check && npm run build
+	$(BIN)/python scripts/refresh_pages.py
 
 format: setup
 	$(BIN)/ruff check --fix .
