@@ -14,6 +14,7 @@
 // A kernel that works on another cell answers afterwards; one that is gone never does.
 const PATIENCE = 60_000;
 const SILENT = "The kernel has not answered for a minute: it is busy with another cell, or gone.";
+const GONE = "The kernel is gone: run the notebook again to ask it.";
 
 /** Names of traits where the page calls the same thing otherwise. */
 const NAMES = { lasso: "cells" };
@@ -32,6 +33,7 @@ function openFrame(model) {
 
   // Other views, and other windows on the same kernel, get the same answers; each takes up its own.
   const name = Math.random().toString(36).slice(2);
+  let asked = 0;
   /** @type {Map<string, { call: unknown, timer: number }>} */
   const waiting = new Map();
   /** The view that this page shows, as far as it is known here. */
@@ -66,19 +68,23 @@ function openFrame(model) {
 
   /** @param {{ call: unknown, method: string, body: unknown }} question */
   const ask = ({ call, method, body }) => {
-    const key = `${name}:${waiting.size}:${String(call)}`;
+    const key = `${name}:${asked++}`;
     const timer = setTimeout(() => settle({ reply: key, problem: SILENT }), PATIENCE);
     waiting.set(key, { call, timer });
-    model.send({ ask: key, method, body });
+    try {
+      model.send({ ask: key, method, body });
+    } catch {
+      settle({ reply: key, problem: GONE });
+    }
   };
 
   /** @param {{ reply: string, answer?: unknown, problem?: string }} message */
   const settle = ({ reply, ...rest }) => {
-    const asked = waiting.get(reply);
-    if (!asked) return;
-    clearTimeout(asked.timer);
+    const question = waiting.get(reply);
+    if (!question) return;
+    clearTimeout(question.timer);
     waiting.delete(reply);
-    tell({ reply: asked.call, ...rest });
+    tell({ reply: question.call, ...rest });
   };
 
   const follow = () => {
