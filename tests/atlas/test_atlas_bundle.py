@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 import pellucid
 from pellucid.atlas import Atlas, class_atlas, compare_classes, place_photo, to_bundle
 from pellucid.bundle import AtlasBody, Bundle, read_bundle, unpack_numbers, write_bundle
 from pellucid.cli import cli
+from pellucid.errors import BundleError
 from tests.atlas.conftest import drawing, write_drawings
 
 
@@ -51,6 +53,48 @@ def test_a_bundle_is_read_back_as_it_was_written(bundle: Bundle, shown: Atlas, t
     attribution = unpack_numbers(drawn.attribution)
     np.testing.assert_allclose(attribution, cells.attribution, atol=1e-4 * np.abs(cells.attribution).max())
     assert [best[0] for best in drawn.top] == cells.attribution.argmax(1).tolist()
+
+
+def test_channels_are_found_where_the_means_of_cells_have_them(bundle: Bundle, shown: Atlas):
+    body = bundle.manifest.body
+    assert isinstance(body, AtlasBody)
+    for layer in body.layers:
+        for drawn in layer.maps:
+            means = shown.cells(layer.name, drawn.columns).means
+            told = drawn.channels
+            assert told is not None
+            assert (len(told.top), len(told.cells)) == (len(means), layer.channels)
+            values, peaks = unpack_numbers(told.values), unpack_numbers(told.peaks)
+            close = 1e-4 * float(means.max())
+            for cell, best in enumerate(told.top):
+                rest = np.delete(means[cell], best)
+                np.testing.assert_allclose(values[cell, : len(best)], means[cell, best], atol=close)
+                assert (np.diff(means[cell, best]) <= 0).all()
+                assert len(best) == min(6, int((means[cell] > 0).sum()))
+                assert rest.max() <= means[cell, best].min()
+            for channel, best in enumerate(told.cells):
+                assert len(best) == min(8, int((means[:, channel] > 0).sum()))
+                np.testing.assert_allclose(peaks[channel, : len(best)], means[best, channel], atol=close)
+                if best:
+                    assert means[best[0], channel] == means[:, channel].max()
+
+
+def test_channels_that_do_not_fit_are_told(bundle: Bundle, tmp_path: Path):
+    body = bundle.manifest.body
+    assert isinstance(body, AtlasBody)
+    layer = body.layers[0]
+    told = layer.maps[0].channels
+    assert told is not None
+    for wrong, said in [
+        ({"top": told.top[1:]}, "the channels of the grid of 3"),
+        ({"top": [[layer.channels], *told.top[1:]]}, "channel"),
+        ({"cells": [[10_000], *told.cells[1:]]}, "cell"),
+        ({"peaks": told.values}, "`peaks` of the channels"),
+    ]:
+        grid = replace(layer.maps[0], channels=replace(told, **wrong))
+        layers = [replace(layer, maps=[grid, *layer.maps[1:]]), *body.layers[1:]]
+        with pytest.raises(BundleError, match=said):
+            write_bundle(replace(bundle.manifest, body=replace(body, layers=layers)), bundle.files, tmp_path / "a.zip")
 
 
 def test_each_icon_stands_in_the_middle_of_its_cell(bundle: Bundle, shown: Atlas, tmp_path: Path):

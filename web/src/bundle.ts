@@ -56,6 +56,18 @@ export interface AtlasManifest {
   body: AtlasBody;
 }
 
+/** Which channels the means of cells have, and where on the map each channel is strongest. */
+export interface CellChannels {
+  /** [cells][k]: numbers of the channels that are highest in a cell's mean, strongest first; only those above 0. */
+  top: number[][];
+  /** [cells, k]: how high they are, in the layer's own unit; 0 where a cell has fewer. */
+  values: Numbers;
+  /** [channels][m]: for each channel of the layer the cells whose mean has it highest, strongest first, as places in the lists of the map; only those where it is above 0. */
+  cells: number[][];
+  /** [channels, m]: how high it is there; 0 where there are fewer. */
+  peaks: Numbers;
+}
+
 /** A map as a grid of cells, each with the mean of the activations that fall into it, as an icon. */
 export interface CellMap {
   /** Cells side by side. */
@@ -76,6 +88,8 @@ export interface CellMap {
   tiles: Tiles;
   /** Real pieces for each cell. */
   patches: PatchSheets | null;
+  /** The channels of the cells' means; null in bundles of older versions. */
+  channels: CellChannels | null;
 }
 
 /** A whole channel, multiplied. */

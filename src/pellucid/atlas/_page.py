@@ -14,6 +14,7 @@ from ..bundle import (
     AtlasLayer,
     AtlasManifest,
     Bundle,
+    CellChannels,
     CellMap,
     ClassAtlas,
     ModelCard,
@@ -36,6 +37,8 @@ from ._place import Placed, placed_photos
 from .sources import Images
 
 _TOP = 5
+# Channels that a cell's card tells of, and cells that a search for a channel leads to.
+_TOP_CHANNELS, _TOP_CELLS = 6, 8
 # So many numbers of attribution a map are kept, 2 bytes each; of larger ones, the classes that most cells argue for.
 _MOST_NUMBERS = 2_000_000
 
@@ -158,8 +161,26 @@ def map_of(
         classes=classes,
         tiles=tiles,
         patches=patches,
+        channels=_channels(cells.means),
     )
     return made, files | more
+
+
+def _channels(means: np.ndarray) -> CellChannels:
+    """What the means of cells [cells, channels] have most of, and where each channel is highest."""
+
+    def highest(values: np.ndarray, count: int) -> tuple[list[list[int]], np.ndarray]:
+        order = np.argsort(-values, axis=1, kind="stable")[:, :count]
+        found = np.maximum(np.take_along_axis(values, order, 1), 0)
+        lists = [
+            [int(number) for number, value in zip(row, heights, strict=True) if value > 0]
+            for row, heights in zip(order, found, strict=True)
+        ]
+        return lists, found[:, : max(map(len, lists), default=0)]
+
+    top, values = highest(means, _TOP_CHANNELS)
+    cells, peaks = highest(means.T, _TOP_CELLS)
+    return CellChannels(top=top, values=pack_numbers(values), cells=cells, peaks=pack_numbers(peaks))
 
 
 def _trial(number: int, trial: Trial, picture: Callable[[str, np.ndarray], str], photos: bool) -> PatchTrial:

@@ -3,6 +3,7 @@
 from ._atlas import (
     AtlasBody as AtlasBody,
     AtlasLayer as AtlasLayer,
+    CellChannels as CellChannels,
     CellMap as CellMap,
     ClassAtlas as ClassAtlas,
     PatchSheets as PatchSheets,

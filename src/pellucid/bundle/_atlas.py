@@ -35,6 +35,20 @@ class PatchSheets(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """How many pieces each cell has; the rest of its row is empty."""
 
 
+class CellChannels(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which channels the means of cells have, and where on the map each channel is strongest."""
+
+    top: list[list[Index]]
+    """[cells][k]: numbers of the channels that are highest in a cell's mean, strongest first; only those above 0."""
+    values: Numbers
+    """[cells, k]: how high they are, in the layer's own unit; 0 where a cell has fewer."""
+    cells: list[list[Index]]
+    """[channels][m]: for each channel of the layer the cells whose mean has it highest, strongest first, as places in
+    the lists of the map; only those where it is above 0."""
+    peaks: Numbers
+    """[channels, m]: how high it is there; 0 where there are fewer."""
+
+
 class CellMap(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A map as a grid of cells, each with the mean of the activations that fall into it, as an icon."""
 
@@ -56,6 +70,8 @@ class CellMap(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The icons, each centred in its cell, its side growing with the number of activations."""
     patches: PatchSheets | None = None
     """Real pieces for each cell."""
+    channels: CellChannels | None = None
+    """The channels of the cells' means; null in bundles of older versions."""
 
 
 class AtlasLayer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ._agreement import FILE_NAME, array_problems, beyond, repeats, unsorted
-from ._atlas import AtlasBody, CellMap, PatchSheets, Tiles
+from ._atlas import AtlasBody, CellChannels, CellMap, PatchSheets, Tiles
 from ._numbers import unpack_numbers
 
 
@@ -93,6 +93,19 @@ def _map_problems(where: str, square: bool, cells: CellMap, classes: int) -> Ite
     yield from _tile_problems(where, cells.tiles)
     if cells.patches is not None:
         yield from _patch_problems(where, cells.patches, count)
+    if cells.channels is not None:
+        yield from _channel_problems(where, cells.channels, count)
+
+
+def _channel_problems(where: str, told: CellChannels, count: int) -> Iterator[str]:
+    channels = len(told.cells)
+    if len(told.top) != count:
+        yield f"the channels of {where} are of {len(told.top)} cells, not of {count}"
+    yield from beyond(where, {number for best in told.top for number in best}, channels, "channel", "the layer")
+    yield from beyond(where, {number for best in told.cells for number in best}, count, "cell", "the map")
+    for what, lists, numbers in (("values", told.top, told.values), ("peaks", told.cells, told.peaks)):
+        most = max(map(len, lists), default=0)
+        yield from array_problems(f"`{what}` of the channels of {where}", numbers, (len(lists), most), low=0)
 
 
 def _tile_problems(where: str, tiles: Tiles) -> Iterator[str]:

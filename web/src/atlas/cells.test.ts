@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { cellMap } from "../testing/pack";
+import { cellMap, pack } from "../testing/pack";
 import { Cells } from "./cells";
 
 // . 0 .
@@ -61,4 +61,30 @@ test("the order is by number of activations", () => {
 test("attribution is by the class's number; nothing for a class that was not kept", () => {
   expect([...CROSS.attribution(8)!].map((value) => Math.round(100 * value) / 100)).toEqual([-2, 3, 0, 1]);
   expect(CROSS.attribution(5)).toBeNull();
+});
+
+test("channels of a cell, and cells of a channel", () => {
+  const map = cellMap(2, [
+    [0, 0],
+    [1, 0],
+  ]);
+  // Means [cells][channels]: 0.5 2 0 and 1 0 0.
+  map.channels = {
+    top: [[1, 0], [0]],
+    values: pack([2, 0.5, 1, 0], [2, 2], 0.5),
+    cells: [[1, 0], [0], []],
+    peaks: pack([1, 0.5, 2, 0, 0, 0], [3, 2], 0.5),
+  };
+  const cells = new Cells(map);
+  expect(cells.peaks(0)).toEqual([
+    { cell: 1, value: 1 },
+    { cell: 0, value: 0.5 },
+  ]);
+  expect(cells.peaks(2)).toEqual([]);
+  expect(cells.peaks(3)).toEqual([]);
+  expect(cells.strongest(0)).toEqual([
+    { channel: 1, value: 2 },
+    { channel: 0, value: 0.5 },
+  ]);
+  expect(CROSS.peaks(0)).toEqual([]);
 });

@@ -1,5 +1,5 @@
 import type { AtlasBody, AtlasLayer, CellMap } from "../bundle";
-import { unpack } from "../numbers";
+import { entry, unpack } from "../numbers";
 
 /** One grid of a map, ready to be asked which cell lies where. */
 export class Cells {
@@ -64,6 +64,18 @@ export class Cells {
     return this.#order;
   }
 
+  /** The cells whose mean has a channel highest, and how high; none where that is not known. */
+  peaks(channel: number): { cell: number; value: number }[] {
+    const told = this.map.channels;
+    return told?.cells[channel]?.map((cell, place) => ({ cell, value: entry(told.peaks, channel, place) })) ?? [];
+  }
+
+  /** The channels that are highest in the mean of a cell, and how high; none where that is not known. */
+  strongest(cell: number): { channel: number; value: number }[] {
+    const told = this.map.channels;
+    return told?.top[cell]?.map((channel, place) => ({ channel, value: entry(told.values, cell, place) })) ?? [];
+  }
+
   /** Attribution of each cell to a class; null where it was not kept. */
   attribution(classIndex: number): Float32Array | null {
     const { classes, attribution } = this.map;
@@ -89,7 +101,7 @@ export interface MapSource {
   grids: Cells[];
   /** Height of the ground. */
   height: number;
-  /** The class that everything on the map argues for; null where it is of many. */
+  /** The class that everything on the map speaks for; null where it is of many. */
   own: number | null;
 }
 

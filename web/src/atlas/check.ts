@@ -63,9 +63,25 @@ function checkMap(map: CellMap, classes: number, files: Set<string>): void {
   const tileCount = Math.ceil(tiles.width / tiles.side) * Math.ceil(tiles.height / tiles.side);
   if (list(tiles.files).length !== tileCount) throw damaged();
   for (const file of tiles.files) if (file) files.add(file);
+  if (map.channels) {
+    const { top, values, cells, peaks } = map.channels;
+    if (list(top).length !== count) throw damaged();
+    checkNumbers(values, [count, longest(top)]);
+    if (
+      list(cells)
+        .flat()
+        .some((cell) => typeof cell !== "number" || cell >= count)
+    )
+      throw damaged();
+    checkNumbers(peaks, [cells.length, longest(cells)]);
+  }
   if (!patches) return;
   checkFields(patches, { side: "number", columns: "number", cells: "number" });
   if (list(patches.counts).length !== count) throw damaged();
   if (list(patches.files).length !== Math.ceil(count / patches.cells)) throw damaged();
   for (const file of patches.files) files.add(file);
+}
+
+function longest(lists: unknown[]): number {
+  return lists.reduce((most: number, entries) => Math.max(most, list(entries).length), 0);
 }

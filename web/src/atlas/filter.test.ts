@@ -12,13 +12,13 @@ const GRID = new Cells(
   ),
 );
 
-test("cells that argue for a class at least so strongly, strongest first", () => {
+test("cells that speak for a class at least so strongly, strongest first", () => {
   expect(find(GRID, { classIndex: 7, sign: "for", least: 0.3 }).cells).toEqual([0, 4]);
   expect(find(GRID, { classIndex: 7, sign: "for", least: 0 }).cells).toEqual([0, 4, 1]);
   expect(find(GRID, { classIndex: 7, sign: "for", least: 1 }).cells).toEqual([0]);
 });
 
-test("cells that argue against it", () => {
+test("cells that speak against it", () => {
   expect(find(GRID, { classIndex: 7, sign: "against", least: 0.1 }).cells).toEqual([2, 5]);
 });
 

@@ -1,6 +1,6 @@
 import type { Cells } from "./cells";
 
-/** Which cells are asked for: those that argue for a class, or against it, at least so strongly. */
+/** Which cells are asked for: those that speak for a class, or against it, at least so strongly. */
 export interface Filter {
   classIndex: number;
   sign: "for" | "against";
@@ -13,7 +13,7 @@ const COVER = 0.93;
 
 /** What a filter finds in a grid. */
 export interface Found {
-  /** The cells that argue, the strongest first. */
+  /** The cells that speak, the strongest first. */
   cells: number[];
   /** Attribution of each cell; null where it was not kept for the class. */
   values: Float32Array | null;
@@ -38,7 +38,7 @@ export function find(grid: Cells, { classIndex, sign, least }: Filter): Found {
   const cover = (cell: number): number => {
     const value = turn * values[cell]!;
     if (value <= 0) return COVER;
-    // What nearly argues is nearly seen, so that the edge of a region can be judged.
+    // What nearly speaks is nearly seen, so that the edge of a region can be judged.
     return value >= limit ? 0 : COVER - 0.3 * (value / limit);
   };
   return { cells, values, cover };

@@ -9,6 +9,7 @@ const NOTHING: Said = {
   classIndex: null,
   against: false,
   least: null,
+  channel: null,
   labels: true,
   photo: null,
   further: null,
@@ -22,6 +23,7 @@ test.each<[string, Partial<Said>]>([
   ["a cell", { main: { look: null, cell: { columns: 40, column: 12, row: 7 } } }],
   ["two layers", { layer: "a", beside: "b:c d", besideCell: { columns: 20, column: 0, row: 19 } }],
   ["a filter", { classIndex: 208, against: true, least: 0.05 }],
+  ["a channel", { channel: 527 }],
   ["no labels, a photo, a further map", { labels: false, photo: 0, further: 3 }],
   ["a cell of a further map", { furtherMap: { look: null, cell: { columns: 9, column: 1, row: 2 } } }],
 ])("there and back: %s", (_, part) => {

@@ -23,6 +23,8 @@ export interface Said {
   classIndex: number | null;
   against: boolean;
   least: number | null;
+  /** The channel that is searched for. */
+  channel: number | null;
   labels: boolean;
   /** Number of the photo whose positions are shown. */
   photo: number | null;
@@ -51,6 +53,7 @@ export function writeHash(said: Said): string {
   if (said.classIndex !== null) put("class", said.classIndex);
   if (said.against) put("sign", "against");
   if (said.least !== null) put("least", said.least);
+  if (said.channel !== null) put("channel", said.channel);
   if (!said.labels) put("labels", "off");
   if (said.photo !== null) put("photo", said.photo);
   if (said.further !== null) put("map", said.further);
@@ -74,6 +77,7 @@ export function readHash(hash: string): Said {
     classIndex: whole(words.get("class")),
     against: words.get("sign") === "against",
     least: least !== null && /^\d(\.\d{1,3})?$/.test(least) ? Math.min(1, Number(least)) : null,
+    channel: whole(words.get("channel")),
     labels: words.get("labels") !== "off",
     photo: whole(words.get("photo")),
     further: whole(words.get("map")),

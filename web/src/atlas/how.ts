@@ -57,10 +57,10 @@ export function howFurther(provenance: Provenance, map: FurtherMap): How {
     ? [
         "= x = (a₂ − a₁) / reach, from −1 at the left edge to 1 at the right",
         `a₁ and a₂ are a vector's attribution to ${axis.first} and to ${axis.second}; reach is the 99th percentile of |a₂ − a₁|. The height is the rank along the first principal axis of a layout in the plane, so that similar ones are near.`,
-        "Shown are vectors that argue for one of the two more than for any other class, and the 1,500 strongest for each.",
+        "Shown are vectors that speak for one of the two more than for any other class, and the 1,500 strongest for each.",
       ]
     : [
-        `Shown are the vectors that argue for ${map.title} more than for any other class, and the 3,000 strongest for it, laid out anew.`,
+        `Shown are the vectors that speak for ${map.title} more than for any other class, and the 3,000 strongest for it, laid out anew.`,
       ];
   const plane = provenance.settings.projection === "pca" ? [] : [SOURCES.tsne];
   return {

@@ -33,7 +33,7 @@ function inside(loop: readonly Point[], x: number, y: number): boolean {
 /** What a selection of cells holds. */
 export interface Summary {
   activations: number;
-  /** The classes that its activations argue for most, and their mean attribution. */
+  /** The classes that its activations speak for most, and their mean attribution. */
   classes: { index: number; mean: number }[];
 }
 

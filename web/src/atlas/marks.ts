@@ -32,7 +32,11 @@ function twice(
 }
 
 /** The frame of a cell: white within dark, seen on any icon. */
-export function drawBox({ context, frame, dense }: Marks, { grid, cell }: CellOf, kind: "hovered" | "pinned"): void {
+export function drawBox(
+  { context, frame, dense }: Marks,
+  { grid, cell }: CellOf,
+  kind: "hovered" | "found" | "pinned",
+): void {
   const side = frame.scale / grid.columns;
   const left = frame.left + grid.column[cell]! * side;
   const top = frame.top + grid.row[cell]! * side;

@@ -100,6 +100,8 @@ export class AtlasView {
   classIndex: number | null = $state(null);
   sign: Filter["sign"] = $state("for");
   least = $state(LEAST);
+  /** The channel of the main map's layer that is searched for. */
+  channel: number | null = $state(null);
   labels = $state(true);
   /** Whether a drag draws a loop instead of moving the map. */
   lasso = $state(false);
@@ -148,6 +150,11 @@ export class AtlasView {
     return this.filter && find(grid, this.filter);
   }
 
+  /** The cells of a grid whose mean has the channel that is searched for highest, and how high. */
+  peaks(grid: Cells): { cell: number; value: number }[] {
+    return this.channel === null ? [] : grid.peaks(this.channel);
+  }
+
   get photoTitle(): string | null {
     return this.photoPlace === null ? null : (this.photoTitles[this.photoPlace] ?? null);
   }
@@ -173,6 +180,7 @@ export class AtlasView {
       classIndex: this.classIndex,
       against: this.classIndex !== null && this.sign === "against",
       least: this.classIndex !== null && this.least !== LEAST ? this.least : null,
+      channel: this.channel,
       labels: this.labels,
       photo: this.photoPlace,
       further: this.furtherPlace || null,
@@ -192,6 +200,8 @@ export class AtlasView {
     this.classIndex = said.classIndex !== null && said.classIndex < this.#body.labels.length ? said.classIndex : null;
     this.sign = said.against ? "against" : "for";
     this.least = said.least ?? LEAST;
+    const channels = this.#body.layers.find(({ name }) => name === this.layer)?.channels ?? 0;
+    this.channel = said.channel !== null && said.channel < channels ? said.channel : null;
     this.labels = said.labels;
     this.photoPlace = said.photo !== null && said.photo < this.photoTitles.length ? said.photo : null;
     this.showFurther(said.further ?? 0);

@@ -27,5 +27,6 @@ export function cellMap(
     classes,
     tiles: { width: 100 * columns, height: 100 * rows, side: 100, files: places.map(() => "") },
     patches: null,
+    channels: null,
   };
 }
