@@ -1,23 +1,31 @@
-"""How far a map can be trusted: three measures, each beside a control."""
+"""How far a map can be trusted: measures of it, each beside a control."""
+
+from collections.abc import Iterator
 
 import numpy as np
+import torch
 
 from ..bundle import EvidenceEntry
 from ._atlas import Atlas
 from ._cells import cell_of
+from ._project import project
 
 _SAMPLE = 4000
 _NEIGHBOURS = 15
+# How much of a vector's surroundings another layout should keep.
+_SURROUNDINGS, _LAID_OUT_AGAIN = 50, 2000
 
 
 def measure_atlas(atlas: Atlas, layer: str) -> list[EvidenceEntry]:
-    """Whether icons are of their cells, whether the layout keeps neighbours, and whether cells are about classes.
+    """Whether icons are of their cells, whether the layout keeps neighbours and comes out alike again, whether cells
+    are about classes, and how much of the layer they keep.
 
     Args:
         atlas: one that was built.
         layer: one of its layers.
     """
-    return [entry for entry in (_icons(atlas, layer), _neighbours(atlas, layer), _coherence(atlas, layer)) if entry]
+    measures = (_icons, _neighbours, _stability, _coherence, _variance_kept, _attribution_kept)
+    return [entry for measure in measures if (entry := measure(atlas, layer))]
 
 
 def _icons(atlas: Atlas, layer: str) -> EvidenceEntry | None:
@@ -71,6 +79,104 @@ def _neighbours(atlas: Atlas, layer: str) -> EvidenceEntry | None:
         sentence=f"Of activations that lie close together on the map, {value:.0%} are close in the layer as well "
         f"(1 is perfect, one half is chance); two principal components reach {control:.0%}.",
     )
+
+
+def _stability(atlas: Atlas, layer: str) -> EvidenceEntry | None:
+    """How much of each vector's surroundings a layout of another seed keeps."""
+    settings, layout = atlas.manifest.settings, atlas.layout(layer)
+    chosen = np.sort(np.random.default_rng(0).permutation(len(layout.numbers))[:_LAID_OUT_AGAIN])
+    count = min(_SURROUNDINGS, len(chosen) // 4)
+    if settings.projection == "pca" or count < 1:
+        return None
+    points = layout.anchors[chosen].astype(np.float32)
+    seeds = (settings.seed + 1, settings.seed + 2)
+    found = [
+        _nearest(project(points, method=settings.projection, neighbours=settings.neighbours, seed=seed), count)
+        for seed in seeds
+    ]
+    shared = [len(np.intersect1d(one, other, assume_unique=True)) for one, other in zip(*found, strict=True)]
+    value, control = float(np.mean(shared)) / count, count / (len(chosen) - 1)
+    return EvidenceEntry(
+        about=f"atlas:{layer}",
+        name="stability of the layout",
+        value=round(value, 3),
+        control=round(control, 3),
+        sentence=f"Laid out twice with other random numbers, {len(chosen):,} of the activations keep "
+        f"{_percent(value)} of their {count} nearest neighbours; by chance it would be {_percent(control)}.",
+    )
+
+
+def _nearest(positions: np.ndarray, count: int) -> np.ndarray:
+    """[n, count]: which others lie nearest to each point."""
+    where = torch.from_numpy(np.ascontiguousarray(positions, np.float32))
+    distances = torch.cdist(where, where).fill_diagonal_(float("inf"))
+    return distances.topk(count, largest=False).indices.numpy()
+
+
+def _variance_kept(atlas: Atlas, layer: str) -> EvidenceEntry | None:
+    """Share of the variance of activations that lies between cells of the finest grid, not within them."""
+    vectors = atlas.vectors(layer)
+    parts = ((np.arange(start, start + len(part)), part) for start, part in vectors.parts())
+    found = _between(atlas, layer, parts, atlas.cells(layer, atlas.grids[-1]).means)
+    if found is None:
+        return None
+    value, control, cells = found
+    return EvidenceEntry(
+        about=f"atlas:{layer}",
+        name="variance kept by the map",
+        value=round(value, 3),
+        control=round(control, 3),
+        sentence=f"The means of the {cells} finest cells keep {_percent(value)} of the variance of the layer's "
+        f"activations, the rest is within the cells; cells filled by chance would keep {_percent(control)}.",
+    )
+
+
+def _attribution_kept(atlas: Atlas, layer: str) -> EvidenceEntry | None:
+    """The same of what the activations argue for."""
+    found = _between(atlas, layer, atlas.vectors(layer).attributions(), atlas.cells(layer, atlas.grids[-1]).attribution)
+    if found is None:
+        return None
+    value, control, cells = found
+    return EvidenceEntry(
+        about=f"atlas:{layer}",
+        name="class evidence kept by the map",
+        value=round(value, 3),
+        control=round(control, 3),
+        sentence=f"The labels of the {cells} finest cells keep {_percent(value)} of the variance of what single "
+        f"activations argue for; cells filled by chance would keep {_percent(control)}.",
+    )
+
+
+def _between(
+    atlas: Atlas, layer: str, parts: Iterator[tuple[np.ndarray, np.ndarray]], means: np.ndarray
+) -> tuple[float, float, int] | None:
+    """Share of variance between the finest cells, the share that cells of chance would have, and how many they are.
+
+    Args:
+        parts: numbers of vectors, and what is summed up of them, [n, k].
+        means: [cells, k]: of the same, in each cell.
+    """
+    grid, positions = atlas.grids[-1], atlas.positions(layer)
+    cells = atlas.cells(layer, grid)
+    place = np.full(grid * grid + 1, -1, np.int64)
+    place[cells.places[:, 1] * grid + cells.places[:, 0]] = np.arange(len(cells))
+    mine = place[cell_of(positions, grid, grid)]
+    count, within, square = 0, 0.0, 0.0
+    total = np.zeros(means.shape[1])
+    used: set[int] = set()
+    for numbers, values in parts:
+        inside = mine[numbers] >= 0
+        found = values[inside].astype(np.float64)
+        where = mine[numbers][inside]
+        within += float(((found - means[where]) ** 2).sum())
+        square += float((found**2).sum())
+        total += found.sum(0)
+        count += len(found)
+        used.update(np.unique(where).tolist())
+    variance = square - float((total**2).sum()) / max(count, 1)
+    if count <= len(used) or variance <= 0:
+        return None
+    return max(0.0, 1 - within / variance), (len(used) - 1) / (count - 1), len(used)
 
 
 def _coherence(atlas: Atlas, layer: str) -> EvidenceEntry | None:
