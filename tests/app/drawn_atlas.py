@@ -12,6 +12,7 @@ from pellucid.bundle import (
     AtlasLayer,
     AtlasManifest,
     Bundle,
+    CellChannels,
     CellMap,
     ClassAtlas,
     EvidenceEntry,
@@ -46,6 +47,9 @@ LABELS = [entry[0] for entry in CLASSES]
 PLACE = numpy.array([entry[3] for entry in CLASSES])
 REACH = numpy.array([entry[4] for entry in CLASSES])
 MANY = numpy.array([entry[5] for entry in CLASSES])
+
+# So many channels fire at a cell of each class: channel c for class c mod 12, the weaker, the higher its number.
+FIRING = 5
 
 # Rows and channels of each layer's grid on the images; the earlier one has seen less, and turns the map a little.
 LAYERS = {"mixed4a": (14, 508), "mixed4d": (14, 528)}
@@ -167,6 +171,7 @@ def cell_map(
     rows: int,
     name: str,
     pieces: bool = False,
+    channels: int = 528,
 ) -> tuple[CellMap, dict[str, bytes]]:
     """A map of these cells and its pictures."""
     order = numpy.argsort(-attribution, axis=-1)[:, :3]
@@ -186,15 +191,45 @@ def cell_map(
         classes=list(range(len(CLASSES))),
         tiles=tiles,
         patches=sheets,
+        channels=cell_channels(attribution, channels),
     )
     return found, content
+
+
+def channel_means(attribution: numpy.ndarray, channels: int) -> numpy.ndarray:
+    """[cells, channels]: channel c fires for class c mod 12, the weaker, the higher its number; the last ones never."""
+    number = numpy.arange(channels)
+    shares = numpy.maximum(attribution, 0)[:, number % len(CLASSES)] / (1 + number // len(CLASSES))
+    return numpy.where(number < FIRING * len(CLASSES), shares, 0)
+
+
+def cell_channels(attribution: numpy.ndarray, channels: int) -> CellChannels:
+    means = channel_means(attribution, channels)
+
+    def best(values: numpy.ndarray, count: int) -> tuple[list[list[int]], numpy.ndarray]:
+        order = numpy.argsort(-values, axis=1, kind="stable")[:, :count]
+        found = numpy.take_along_axis(values, order, 1)
+        return [row[height > 0].tolist() for row, height in zip(order, found, strict=True)], found
+
+    (top, values), (where, peaks) = best(means, 4), best(means.T, 6)
+    return CellChannels(
+        top=top,
+        values=pack_numbers(values[:, : max(map(len, top))]),
+        cells=where,
+        peaks=pack_numbers(peaks[:, : max(map(len, where))]),
+    )
 
 
 def _layer(layer: str) -> tuple[AtlasLayer, dict[str, bytes]]:
     maps, content = [], {}
     for columns in GRIDS:
         found, files = cell_map(
-            *cells(columns, layer), columns, columns, f"{layer}-{columns}", layer == "mixed4d" and columns > 10
+            *cells(columns, layer),
+            columns,
+            columns,
+            f"{layer}-{columns}",
+            layer == "mixed4d" and columns > 10,
+            LAYERS[layer][1],
         )
         maps.append(found)
         content |= files

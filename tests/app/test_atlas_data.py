@@ -26,9 +26,9 @@ def bare() -> Bundle:
     """One layer with one grid, and nothing that an atlas may lack."""
     places, counts, attribution = cells(10, "mixed4d")
     found, files = cell_map(places, counts, attribution, 10, 10, "only")
-    # Without a kept class or a known one.
+    # Without a kept class or a known one, and without channels.
     nothing = pack_numbers(numpy.zeros((len(counts), 0)))
-    found = msgspec.structs.replace(found, attribution=nothing, classes=[], top=[[] for _ in counts])
+    found = msgspec.structs.replace(found, attribution=nothing, classes=[], top=[[] for _ in counts], channels=None)
     layer = AtlasLayer(name="layer4", rows=7, columns=7, channels=512, activations=int(counts.sum()), maps=[found])
     whole = make_atlas()
     body = msgspec.structs.replace(
@@ -60,7 +60,7 @@ def test_what_an_atlas_lacks_leaves_no_hole(opened, tmp_path: Path) -> None:
     figure.click(position={"x": box["width"] / 2 + 20, "y": box["height"] / 2 + 20})
     told = page.locator(".card").inner_text()
     assert "activation" in told
-    assert "argues" not in told.lower()
+    assert "speaks" not in told.lower()
     assert "pieces" not in told.lower()
 
 
@@ -73,7 +73,7 @@ def test_hostile_words_are_shown_as_words(opened, atlas: Bundle, tmp_path: Path)
         path=export_html(Bundle(msgspec.structs.replace(atlas.manifest, body=body), atlas.files), tmp_path / "a.html"),
     )
     assert page.get_by_role("heading", level=1).inner_text().startswith("</script><img src=x")
-    page.get_by_text("cells argue for").wait_for()
+    page.get_by_text("cells speak for").wait_for()
     assert page.locator("b:text-is('bold')").count() == 0
     assert page.locator("img[onerror]").count() == 0
 
@@ -228,7 +228,7 @@ _WATCH = """async () => {
 def test_a_large_map_stays_quick(opened, tmp_path: Path) -> None:
     page = opened("#view=0.4,0.4,14&class=0", path=export_html(large(), tmp_path / "large.html"))
     page.wait_for_function("() => document.querySelector('.figure canvas')?.dataset.grid === '160'")
-    page.get_by_text("12,800 of 25,600 cells argue for").wait_for()
+    page.get_by_text("12,800 of 25,600 cells speak for").wait_for()
     # Odd columns are seen, even ones covered: one pixel a cell, with sharp edges.
     page.wait_for_timeout(600)
     box = page.locator(".figure").bounding_box()

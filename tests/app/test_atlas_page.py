@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy
 import pytest
-from drawn_atlas import CLASSES, LABELS, cells, make_atlas, photo_positions, share
+from drawn_atlas import CLASSES, LABELS, cells, channel_means, make_atlas, photo_positions, share
 from page_reading import read_canvas
 
 from pellucid.app import export_html
@@ -217,7 +217,7 @@ def test_a_click_pins_and_arrows_walk(shown) -> None:
     figure(page).press("ArrowDown")
     assert "column 6, row 6" in card(page).inner_text()
     page.wait_for_function("() => location.hash.includes('cell=20:6,6')")
-    assert page.locator("[aria-live=polite]").first.inner_text().startswith("Column 6, row 6: argues for ")
+    assert page.locator("[aria-live=polite]").first.inner_text().startswith("Column 6, row 6: speaks for ")
     for _ in range(16):
         figure(page).press("ArrowRight")
     # Walking takes the map along, and the card stays beside its cell.
@@ -241,7 +241,7 @@ def test_a_link_brings_everything_back(shown) -> None:
     assert page.get_by_role("combobox").input_value() == "lakeside"
     assert page.get_by_role("radio", name="against it").is_checked()
     assert page.get_by_role("button", name="Labels").get_attribute("aria-pressed") == "false"
-    page.get_by_role("heading", name="What argues for soccer ball against croquet ball").wait_for()
+    page.get_by_role("heading", name="What speaks for soccer ball against croquet ball").wait_for()
     told = [text for text in page.locator(".card").all_inner_texts() if "column" in text]
     for place in ("column 8, row 11", "column 9, row 11", "column 5, row 3"):
         assert sum(place in text for text in told) == 1
@@ -272,7 +272,7 @@ def test_the_filter_counts_and_fades(shown) -> None:
     values = attribution[:, DAISY]
     arguing = int((values >= 0.3 * values.max()).sum())
     side = page.locator(".side")
-    side.get_by_text(f"{arguing} of {len(values)} cells argue for daisy").wait_for()
+    side.get_by_text(f"{arguing} of {len(values)} cells speak for daisy").wait_for()
     strongest = places[values.argmax()]
     first = side.locator("ol button").first
     assert first.get_attribute("aria-label").startswith(f"Fly to column {strongest[0]}, row {strongest[1]}: +")
@@ -292,10 +292,10 @@ def test_the_filter_counts_and_fades(shown) -> None:
     side.get_by_role("slider").fill("0.9")
     strict = int((values >= 0.9 * values.max()).sum())
     assert strict < arguing
-    side.get_by_text(f"{strict} of {len(values)} cells argue").wait_for()
+    side.get_by_text(f"{strict} of {len(values)} cells speak").wait_for()
     page.get_by_role("radio", name="against it").check(force=True)
     against = int((-values >= 0.9 * (-values).max()).sum())
-    verb = "argues" if against == 1 else "argue"
+    verb = "speaks" if against == 1 else "speak"
     side.get_by_text(f"{against} of {len(values)} cells {verb} against daisy").wait_for()
     assert side.locator("ol span").first.inner_text().startswith("−")
 
@@ -304,6 +304,39 @@ def test_the_filter_counts_and_fades(shown) -> None:
     assert view(page)[2] > 1
     page.get_by_role("button", name="Ask for no class").click()
     page.wait_for_function("() => !location.hash.includes('class=')")
+
+
+def test_a_channel_leads_to_its_cells(shown) -> None:
+    page = shown()
+    field = page.get_by_label("Search for a channel of mixed4d, 0 to 527")
+    field.fill("14")  # the second channel of class 2
+    places, _, attribution = cells(10, "mixed4d")
+    means = channel_means(attribution, 528)
+    strongest = means[:, 14].argmax()
+    found = page.get_by_role("button", name="Fly to column")
+    column, row = places[strongest]
+    assert found.first.get_attribute("aria-label") == f"Fly to column {column}, row {row}: {means[strongest, 14]:.2f}"
+    assert found.count() == min(6, int((means[:, 14] > 0).sum()))
+    page.wait_for_function("() => location.hash.includes('channel=14')")
+
+    found.first.click()
+    card = page.locator(".card").first
+    card.get_by_text("Strongest channels").wait_for()
+    listed = [button.inner_text() for button in card.get_by_role("button", name="Search for channel").all()]
+    assert listed == [str(number) for number in numpy.argsort(-means[strongest], kind="stable")[:4]]
+    card.get_by_role("button", name="Search for channel").nth(1).click()
+    page.wait_for_function(f"() => location.hash.includes('channel={listed[1]}')")
+    assert field.input_value() == listed[1]
+
+    field.fill("528")
+    page.get_by_text("mixed4d has channels 0 to 527.").wait_for()
+    assert field.get_attribute("aria-invalid") == "true"
+    field.fill("500")  # silent
+    page.get_by_text("No cell has channel 500.").wait_for()
+    page.get_by_role("button", name="Ask for no channel").click()
+    page.wait_for_function("() => !location.hash.includes('channel=')")
+    page.goto(page.url.split("#")[0] + "#layer=mixed4a&channel=3")
+    page.get_by_text("Channel 3 is strongest in these cells:").wait_for()
 
 
 def test_the_search_works_by_keys(shown) -> None:
@@ -426,13 +459,13 @@ def test_maps_of_classes(shown) -> None:
     page = shown()
     region = page.locator("section[aria-labelledby=further-title]")
     region.scroll_into_view_if_needed()
-    region.get_by_role("heading", name="Only what argues for barn").wait_for()
+    region.get_by_role("heading", name="Only what speaks for barn").wait_for()
     drawn(page, 1)
     page.wait_for_timeout(300)
-    # That everything argues for barn goes without saying: other classes are named.
+    # That everything speaks for barn goes without saying: other classes are named.
     assert "barn" not in region.locator(".labels span").all_inner_texts()
     region.get_by_text("soccer ball against croquet ball").click()
-    region.get_by_text("← argues for soccer ball").wait_for()
+    region.get_by_text("← speaks for soccer ball").wait_for()
     page.wait_for_timeout(400)
     ticks = {
         text.inner_text(): text.bounding_box()["x"] + text.bounding_box()["width"] / 2
@@ -441,7 +474,7 @@ def test_maps_of_classes(shown) -> None:
     box = figure(page, 1).bounding_box()
     assert ticks["0"] == pytest.approx(box["x"] + box["width"] / 2, abs=2)
     assert set(ticks) == {"3.20", "1.60", "0"}
-    # 16 columns: pointing right of the middle tells of a cell that argues for the second.
+    # 16 columns: pointing right of the middle tells of a cell that speaks for the second.
     middle = box["width"] / 2
     for step, name in ((-0.2, "soccer ball"), (0.2, "croquet ball")):
         figure(page, 1).hover(position={"x": middle + step * box["width"], "y": box["height"] / 2})
