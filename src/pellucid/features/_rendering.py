@@ -4,15 +4,20 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import BundleError
 from ..pictures import to_picture
 from ..store import write_file
+
+if TYPE_CHECKING:
+    from ..models import Model
+    from ..trust import RenderingEvidence
 
 _SCHEMA = 1
 
@@ -27,6 +32,7 @@ class Rendering:
         targets: n texts, one for each image.
         snapshots: for each step that was asked for, the images after it, as `images`.
         provenance: model and weights digest, objectives, every setting, seed, versions, seconds.
+        judgement: what `judged` found, or `None` before that.
     """
 
     images: np.ndarray
@@ -34,6 +40,7 @@ class Rendering:
     targets: tuple[str, ...]
     snapshots: Mapping[int, np.ndarray] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    judgement: tuple["RenderingEvidence", ...] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -48,6 +55,36 @@ class Rendering:
         buffer = BytesIO()
         to_picture(self.sheet()).save(buffer, "PNG")
         return buffer.getvalue()
+
+    @cached_property
+    def evidence(self) -> tuple["RenderingEvidence", ...]:
+        """How far each picture can be trusted: what `judged` found; measured on first use and kept.
+
+        Of pictures of the embedded network that were not judged, what the statistics in the package tell: how unusual
+        the activation is, and whether other units are raised more.
+
+        Raises:
+            InputError: not judged, and of another network, for which no natural images are known.
+        """
+        from ..trust import evidence_at_hand
+
+        return self.judgement if self.judgement is not None else tuple(evidence_at_hand(self))
+
+    def judged(self, model: "Model", images: Any, **settings: Any) -> "Rendering":
+        """The same pictures with evidence from natural images, which `save` keeps.
+
+        Args:
+            model: that they were rendered for.
+            images: a folder, a tar, arrays or a `Survey`.
+            settings: passed on to `pellucid.trust.judge_renderings`, which see for the measures and errors.
+
+        Example:
+            >>> rendering.judged(model, "photos/").evidence[0].sentence    # doctest: +SKIP
+            'The unit fires more on this picture than on 100% of 2,000 photos …'
+        """
+        from ..trust import judge_renderings
+
+        return replace(self, judgement=tuple(judge_renderings(model, self, images, **settings)))
 
     def sheet(self, columns: int | None = None, gap: int = 4) -> np.ndarray:
         """All images on one white ground: float32 [height, width, channels].
@@ -118,6 +155,8 @@ class Rendering:
             ],
             "provenance": dict(self.provenance),
         }
+        if self.judgement is not None:
+            document["evidence"] = [vars(each) for each in self.judgement]
         write_file(folder / "render.json", json.dumps(document, indent=1).encode())
         return folder
 
@@ -133,6 +172,8 @@ def load_rendering(folder: str | os.PathLike[str]) -> Rendering:
         ('mixed4d:426',)
     """
     from PIL import Image
+
+    from ..trust import RenderingEvidence
 
     folder = Path(folder)
 
@@ -155,6 +196,9 @@ def load_rendering(folder: str | os.PathLike[str]) -> Rendering:
                 for step in document["snapshots"]
             },
             provenance=document["provenance"],
+            judgement=tuple(RenderingEvidence(**each) for each in document["evidence"])
+            if "evidence" in document
+            else None,
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, BundleError):

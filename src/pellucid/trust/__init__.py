@@ -1,10 +1,24 @@
 """Controls and measures that yield Evidence."""
 
 from ._evidence import Evidence as Evidence, correlation as correlation
+from ._exemplars import (
+    Exemplar as Exemplar,
+    Feature as Feature,
+    Survey as Survey,
+    as_feature as as_feature,
+    survey_images as survey_images,
+)
 from ._intervene import (
     ClassChange as ClassChange,
     Effect as Effect,
     intervene as intervene,
     intervene_each as intervene_each,
+)
+from ._renderings import (
+    SAME_CAUSE as SAME_CAUSE,
+    RenderingEvidence as RenderingEvidence,
+    evidence_at_hand as evidence_at_hand,
+    judge_renderings as judge_renderings,
+    misleading as misleading,
 )
 from ._units import Region as Region

@@ -1,0 +1,488 @@
+"""Whether renderings show what makes their units fire on natural images: measures, each beside a control."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..events import Event, Progress, silent
+from ..models import Layer, Model
+from ..record import record
+from ..targets import Channel, Direction, Logit, Target, parse_target
+from ._evidence import Evidence
+from ._exemplars import Feature, Survey, as_feature, survey_images
+from ._likeness import Likeness, directions, kinds, likeness
+from ._routes import Routes, at_own_size, layers_before, read_routes
+
+if TYPE_CHECKING:
+    from ..features import Rendering
+
+SAME_CAUSE = "same cause as on photos"
+_EXEMPLARS = 16
+_CONTROLS = 16
+_FEWEST_IMAGES = 24
+# Chosen on mixed4b of the embedded network; benchmarks/known_truth.py gives the rates on other layers and networks.
+_ALIKE = 0.5
+_HIGH = 0.95
+
+
+@dataclass(frozen=True)
+class RenderingEvidence(Evidence):
+    """One measure of how far a rendering can be trusted.
+
+    Args:
+        says: `for` the picture, `against` it, or `nothing`: the measure does not tell the real thing from its control.
+    """
+
+    says: Literal["for", "against", "nothing"]
+
+
+def misleading(evidence: Iterable[Evidence]) -> list[str]:
+    """What the evidence warns of: each `about` whose picture fires its unit through other channels than photos do.
+
+    Args:
+        evidence: from `judge_renderings`.
+    """
+    against = [each for each in evidence if isinstance(each, RenderingEvidence) and each.says == "against"]
+    return list(dict.fromkeys(each.about for each in against if each.name == SAME_CAUSE))
+
+
+def judge_renderings(
+    model: Model,
+    rendering: "Rendering",
+    images: Any,
+    *,
+    exemplars: int = _EXEMPLARS,
+    controls: int = _CONTROLS,
+    layers: Sequence[str] | None = None,
+    most: int = 2000,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> list[RenderingEvidence]:
+    """Whether each picture shows what makes its unit fire on natural images.
+
+    For each picture: its activation among the photos'; how many units of the layer are raised more; for some earlier
+    layers, whether the picture's activations (path) and their contributions to the unit (route) are like those of the
+    unit's exemplars. For each unit: whether its pictures agree, where there are several, and how many kinds of photos
+    fire it.
+
+    Likeness is a cosine, scaled so that the unit's exemplars among one another give 1 and other units' exemplars 0.
+    The route through the last layer before the unit is the headline, named `same cause as on photos`.
+
+    Args:
+        model: that the pictures were rendered for; it comes back as it was.
+        rendering: each target one unit (a channel, neuron, class or direction, with whatever regularizes it).
+        images: natural images: whatever `pellucid.atlas.sources.open_images` takes, or a `Survey` of the units.
+        exemplars: of each unit: the images that fire it most.
+        controls: how many other units of a layer, by chance, everything is compared with.
+        layers: earlier layers to compare in; by default three.
+        most: of more images, so many are taken by chance.
+        seed: of all chance.
+        progress: receives events.
+
+    Returns:
+        for each picture in turn its measures, then those about its unit; `about` is `rendering:` and the target.
+
+    Raises:
+        InputError: fewer than 24 images, a rendering of another model, or a target that is not one unit; a layer that
+            the unit does not depend on.
+        TargetError: the model has no such unit.
+
+    Source: path similarity: Geirhos et al., Don't trust your eyes, 2023 (arXiv 2306.04719).
+
+    Example:
+        >>> rendering = pellucid.render(model, "8:1", size=32, steps=4)
+        >>> evidence = pellucid.trust.judge_renderings(model, rendering, np.random.rand(30, 3, 32, 32))
+        >>> evidence[0].name
+        'activation beside photos'
+    """
+    texts, units = _units_of(model, rendering)
+    survey = images
+    if not isinstance(images, Survey):
+        wanted = list(dict.fromkeys(_as_target(unit) for unit in units))
+        survey = survey_images(model, images, wanted, most=most, seed=seed, progress=progress)
+    if len(survey) < _FEWEST_IMAGES:
+        raise InputError(f"{len(survey)} images are too few to judge by; give {_FEWEST_IMAGES} or more.")
+    count = max(3, min(exemplars, len(survey) // 4))
+    pictures = pictures_of(rendering, model)
+    judged: dict[str, _InLayer] = {}
+    found: list[RenderingEvidence] = []
+    for done, unit in enumerate(dict.fromkeys(units), 1):
+        if unit.layer not in judged:
+            judged[unit.layer] = _InLayer(model, survey, unit.layer, layers, count, controls, seed)
+        places = [place for place, other in enumerate(units) if other == unit]
+        found += judged[unit.layer].judge(unit, [texts[place] for place in places], pictures[places], seed)
+        progress(Event(f"judging renderings of {model.name}", done, len(set(units)), "unit"))
+    order = {f"rendering:{text}": place for place, text in enumerate(texts)}
+    return sorted(found, key=lambda each: order.get(each.about, len(order)))
+
+
+class _InLayer:
+    """Judges renderings of units of one layer: what they are compared with is read once."""
+
+    def __init__(
+        self,
+        model: Model,
+        survey: Survey,
+        name: str,
+        layers: Sequence[str] | None,
+        count: int,
+        controls: int,
+        seed: int,
+    ) -> None:
+        self.model, self.survey, self.count = model, survey, count
+        self.layer: Layer = model.layer(name)
+        self.layers = (
+            layers_before(model, self.layer) if layers is None else [model.layer(each).name for each in layers]
+        )
+        peaks = survey.peaks[name]
+        self.mean, self.deviation = peaks.mean(0), np.maximum(peaks.std(0), 1e-6)
+        chosen = np.random.default_rng(seed).permutation(self.layer.channels)[: controls + 1]
+        self.others = {Feature(name, int(index)): self._exemplars(Feature(name, int(index))) for index in chosen}
+
+    def _exemplars(self, unit: Feature) -> Routes:
+        loaded = self.survey.load(self.survey.exemplars(unit, self.count), self.model)
+        return read_routes(self.model, loaded, [unit] * len(loaded), self.layers)
+
+    def judge(self, unit: Feature, texts: Sequence[str], pictures: Tensor, seed: int) -> list[RenderingEvidence]:
+        """The measures of all pictures of one unit."""
+        pictures = at_own_size(self.model, pictures, self.layer.name)
+        scrambled = scramble(pictures, seed)
+        natural = self.survey.values(unit)
+        own = self.others.get(unit) or self._exemplars(unit)
+        others = [routes for other, routes in self.others.items() if other != unit]
+        each_its = [unit] * len(pictures)
+        seen = read_routes(self.model, pictures, each_its, self.layers)
+        idle = read_routes(self.model, scrambled, each_its, self.layers)
+        raised = [_peaks(self.model, each, self.layer) for each in (pictures, scrambled)]
+        found: list[RenderingEvidence] = []
+        for place, text in enumerate(texts):
+            about = f"rendering:{text}"
+            found.append(_activation(about, seen.values[place], idle.values[place], natural))
+            if unit.index >= 0 and self.layer.channels > 1:
+                share, control = (_raised(each[place], self.mean, self.deviation, unit.index) for each in raised)
+                found.append(_identification(about, share, control, self.layer))
+            if not others:
+                continue
+            for name in self.layers:
+                for what in ("path", "route"):
+                    like = _compare(what, name, seen[[place]], own, others)
+                    last = what == "route" and name == self.layers[-1]
+                    found.append(_likeness_evidence(about, what, name, like, last))
+        if others and self.layers:
+            about = f"rendering:{re.sub('~[0-9]+$', '', texts[0])}"
+            if len(texts) > 1:
+                found.append(_spread(about, self.layers[-1], seen, own, others))
+            found.append(_meanings(about, self.layers[-1], seen, own, others))
+        return found
+
+
+def _activation(about: str, value: float, scrambled: float, natural: np.ndarray) -> RenderingEvidence:
+    share, control = (float((natural < each).mean()) for each in (value, scrambled))
+    strongest = float(natural.max())
+    times = f", {value / strongest:.1f} times as strongly as on the strongest" if strongest > 0 and value > 0 else ""
+    return RenderingEvidence(
+        about=about,
+        name="activation beside photos",
+        value=round(share, 4),
+        control=round(control, 4),
+        says="nothing" if share <= control else "for" if share >= _HIGH else "against",
+        sentence=_ending(
+            f"The unit fires more on this picture than on {_percent(share)} of {len(natural):,} photos{times}; with its "
+            f"parts scattered (same colours, same spectrum) the picture beats {_percent(control)} of them.",
+            share <= control,
+        ),
+    )
+
+
+def _identification(about: str, share: float, control: float, layer: Layer) -> RenderingEvidence:
+    more = round((1 - share) * (layer.channels - 1))
+    what = (
+        f"this picture raises its own unit most of all {layer.channels}"
+        if more == 0
+        else f"this picture raises {more} of the other {layer.channels - 1} units more than its own"
+    )
+    return RenderingEvidence(
+        about=about,
+        name="self-identification",
+        value=round(share, 4),
+        control=round(control, 4),
+        says="nothing" if share <= control else "for" if share >= _HIGH else "against",
+        sentence=_ending(
+            f"In {layer.name}, {what}, each measured against what photos do to it: it beats {_percent(share)} of them; "
+            f"with its parts scattered, {_percent(control)}.",
+            share <= control,
+        ),
+    )
+
+
+def _likeness_evidence(about: str, what: str, layer: str, like: Likeness, headline: bool) -> RenderingEvidence:
+    numbers = (
+        f"likeness {_said(like.cosine)}, of those photos to one another {_said(like.own)}, to other units' photos "
+        f"{_said(like.others)}"
+    )
+    alike = like.value >= _ALIKE and like.value > like.control
+    if what == "path":
+        said = (
+            f"In {layer}, the picture looks {'like' if alike else 'unlike'} the photos that fire the unit: {numbers}."
+        )
+    elif alike:
+        said = f"The picture fires the unit through the same channels of {layer} as photos do: {numbers}."
+    else:
+        said = f"The picture fires the unit through other channels of {layer} than photos do: {numbers}."
+    if headline and not alike and like.tells:
+        said += " Do not take it for what the unit responds to."
+    if not like.tells:
+        said = (
+            f"This says nothing here: the photos that fire the unit are no more alike in {layer} ({_said(like.own)}) "
+            f"than the picture is to other units' photos ({_said(like.others)} on average, some more)."
+        )
+    return RenderingEvidence(
+        about=about,
+        name=SAME_CAUSE if headline else f"{what} through {layer}" if what == "route" else f"{what} at {layer}",
+        value=round(like.value, 4),
+        control=round(like.control, 4),
+        says="nothing" if not like.tells else "for" if alike else "against",
+        sentence=said,
+    )
+
+
+def _spread(about: str, layer: str, seen: Routes, own: Routes, others: Sequence[Routes]) -> RenderingEvidence:
+    """Whether pictures of one unit agree with one another, on the scale of its exemplars."""
+    routes = directions(seen.routes[layer])
+    among = routes @ routes.T
+    mean = float(among[np.triu_indices(len(among), 1)].mean())
+    like = _compare("route", layer, seen, own, others)
+    scale = like.own - like.others
+    value = (mean - like.others) / scale if like.tells else 0.0
+    alike = value >= _ALIKE and value > like.control
+    return RenderingEvidence(
+        about=about,
+        name="agreement of its pictures",
+        value=round(value, 4),
+        control=round(like.control, 4),
+        says="nothing" if not like.tells else "for" if alike else "against",
+        sentence=_ending(
+            f"The {len(routes)} pictures of this unit fire it through {'the same' if alike else 'different'} channels "
+            f"of {layer}: likeness {_said(mean)} to one another, to other units' photos {_said(like.others)}.",
+            not like.tells,
+        ),
+    )
+
+
+def _meanings(about: str, layer: str, seen: Routes, own: Routes, others: Sequence[Routes]) -> RenderingEvidence:
+    """Into how many kinds a unit's exemplars fall by what fires it, and which of them the pictures show.
+
+    The control mixes in the exemplars of other units, half and half: that should make one kind more.
+    """
+    groups = kinds(own.routes[layer])
+    half = len(own.values) // 2
+    mixtures = [
+        len(kinds(np.concatenate([own.routes[layer][:half], each.routes[layer][: len(own.values) - half]])))
+        for each in others
+    ]
+    control = float(np.mean(mixtures))
+    count = len(groups)
+    shown = _kinds_shown(directions(seen.routes[layer]), directions(own.routes[layer]), groups)
+    pictures = "picture shows" if len(seen.values) == 1 else f"{len(seen.values)} pictures show"
+    if count == 0:
+        said = f"Each of the {len(own.values)} photos that fire the unit most does so for a reason of its own."
+    elif count == 1:
+        said = f"This unit has one meaning: the photos that fire it do so through the same channels of {layer}."
+    else:
+        sizes = ", ".join(str(len(group)) for group in groups)
+        said = (
+            f"This unit has about {count} meanings: the photos that fire it are of {count} kinds ({sizes} of "
+            f"{len(own.values)}) that do so through different channels of {layer}; the {pictures} {len(shown)} of them."
+        )
+    tells = count > 0 and control > count
+    return RenderingEvidence(
+        about=about,
+        name="meanings",
+        value=float(count),
+        control=round(control, 2),
+        says="nothing" if not tells else "for" if len(shown) >= count else "against",
+        sentence=_ending(f"{said} With half of them exchanged for another unit's: {control:.1f} kinds.", not tells),
+    )
+
+
+def _kinds_shown(pictures: np.ndarray, exemplars: np.ndarray, groups: Sequence[np.ndarray]) -> set[int]:
+    """Which kinds some picture is more like than any other, and at all."""
+    if not groups:
+        return set()
+    alike = np.stack([(pictures @ exemplars[group].T).mean(1) for group in groups], 1)
+    own = [_among(exemplars[group]) for group in groups]
+    return {int(best) for row in alike if row[best := row.argmax()] >= _ALIKE * own[best]}
+
+
+def _among(vectors: np.ndarray) -> float:
+    return float((vectors @ vectors.T)[np.triu_indices(len(vectors), 1)].mean())
+
+
+def _compare(what: str, layer: str, seen: Routes, own: Routes, others: Sequence[Routes]) -> Likeness:
+    if what == "route":
+        return likeness(seen.routes[layer], own.routes[layer], [each.routes[layer] for each in others])
+    # What all photos share says nothing: states are told apart by how they differ from the mean photo.
+    photos = np.concatenate([each.states[layer] for each in others])
+    mean, deviation = photos.mean(0), np.maximum(photos.std(0), 1e-6)
+    first, second, *rest = ((each.states[layer] - mean) / deviation for each in (seen, own, *others))
+    return likeness(first, second, rest)
+
+
+def evidence_at_hand(rendering: "Rendering") -> list[RenderingEvidence]:
+    """What can be said of renderings of the embedded network without photos, by its channels' statistics.
+
+    Raises:
+        InputError: the rendering is of another network.
+    """
+    from ..models import load, load_channel_statistics
+
+    model = load()
+    if rendering.provenance.get("weights") != model.digest:
+        raise InputError(
+            f"no natural images are known for {rendering.provenance.get('model', 'this model')}; "
+            "give some: rendering.judged(model, images).evidence."
+        )
+    texts, units = _units_of(model, rendering)
+    statistics = load_channel_statistics()
+    pictures = pictures_of(rendering, model)
+    found = []
+    for text, unit, picture in zip(texts, units, pictures, strict=True):
+        if unit.index < 0 or unit.layer not in statistics:
+            continue
+        known, layer = statistics[unit.layer], model.layer(unit.layer)
+        deviation = np.maximum(known.peak_deviation, 1e-6)
+        both = torch.stack([picture, scramble(picture[None], 0)[0]])
+        firing, idle = (_peaks(model, both, layer) - known.peak_mean) / deviation
+        value, control = float(firing[unit.index]), float(idle[unit.index])
+        about = f"rendering:{text}"
+        found.append(
+            RenderingEvidence(
+                about=about,
+                name="activation beside photos, in deviations",
+                value=round(value, 2),
+                control=round(control, 2),
+                says="nothing" if value <= control else "for" if value > 2 else "against",
+                sentence=_ending(
+                    f"The unit's largest activation on this picture lies {_said(value, 1)} standard deviations above "
+                    f"its mean over 2,000 photos; with the picture's parts scattered, {_said(control, 1)}.",
+                    value <= control,
+                ),
+            )
+        )
+        shares = [_raised(each, np.zeros(1), np.ones(1), unit.index) for each in (firing, idle)]
+        found.append(_identification(about, shares[0], shares[1], layer))
+    return found
+
+
+def pictures_of(rendering: "Rendering", model: Model) -> Tensor:
+    """float32 [n, channels, height, width]: what the model is shown; transparency becomes mid-grey."""
+    images = torch.from_numpy(np.ascontiguousarray(rendering.images)).permute(0, 3, 1, 2).float()
+    if images.shape[1] == model.input_channels + 1:
+        opacity = images[:, -1:]
+        images = images[:, :-1] * opacity + 0.5 * (1 - opacity)
+    return model.check_images(images.clamp(0, 1))
+
+
+def scramble(images: Tensor, seed: int) -> Tensor:
+    """The images with their parts scattered: the same amplitude at every frequency and the same mean, phases by chance.
+
+    Colours of a frequency stay together, since all channels are turned by the same phase.
+
+    Args:
+        images: [n, channels, height, width] in [0, 1]; so is what comes back, cut to that range.
+        seed: of the phases, which all images share.
+    """
+    noise = np.random.default_rng(seed).standard_normal(tuple(images.shape[2:])).astype(np.float32)
+    phase = torch.fft.rfft2(torch.from_numpy(noise))
+    turn = phase / phase.abs().clamp(min=1e-12)
+    turn[0, 0] = 1
+    return torch.fft.irfft2(torch.fft.rfft2(images) * turn, s=tuple(images.shape[2:])).clamp(0, 1)
+
+
+def _peaks(model: Model, images: Tensor, layer: Layer) -> np.ndarray:
+    """The largest activation of each channel: [n, channels]."""
+    values = record(model, images, layer.name)[layer.name].values
+    return values if values.ndim == 2 else values.max((1, 2))
+
+
+def _raised(peaks: np.ndarray, mean: np.ndarray, deviation: np.ndarray, index: int) -> float:
+    """Share of the other channels that are raised less than this one."""
+    raised = (peaks - mean) / deviation
+    return float((raised < raised[index]).sum() / (len(raised) - 1))
+
+
+def _units_of(model: Model, rendering: "Rendering") -> tuple[list[str], list[Feature]]:
+    """The text and the unit of each picture."""
+    from ..features.objectives import from_json
+
+    made_for = rendering.provenance.get("weights")
+    if made_for is not None and made_for != model.digest:
+        raise InputError(
+            f"the rendering is of {rendering.provenance.get('model')} with weights {made_for}, not of {model!r}."
+        )
+    if not len(rendering):
+        raise InputError("the rendering has no pictures.")
+    objectives = rendering.provenance.get("objectives")
+    if objectives:
+        copies = len(rendering) // len(objectives)
+        targets = [
+            _target_of(from_json(each), text)
+            for each, text in zip(objectives, rendering.targets[::copies], strict=True)
+        ]
+        return list(rendering.targets), [as_feature(model, target) for target in targets for _ in range(copies)]
+    plain = [re.sub(r"~\d+$", "", text) for text in rendering.targets]
+    return list(rendering.targets), [as_feature(model, parse_target(text)) for text in plain]
+
+
+def _target_of(objective: Any, text: str) -> Target:
+    """The one target that an objective wants to fire; what regularizes or diversifies beside it does not count."""
+    found = list(_wanted(objective, 1.0))
+    if len(found) != 1:
+        raise InputError(f"{text} is not about one unit that shall fire, and cannot be judged as one.")
+    return found[0]
+
+
+def _wanted(objective: Any, factor: float) -> Iterable[Target]:
+    from ..features.objectives import Activation, Constant, Product, Revealed, Sum
+
+    match objective:
+        case Activation(target):
+            if factor <= 0:
+                raise InputError(f"{target} is suppressed, and only what fires a unit can be compared with photos.")
+            yield target
+        case Sum(parts):
+            for part in parts:
+                yield from _wanted(part, factor)
+        case Product(parts):
+            amount = factor * float(np.prod([part.amount for part in parts if isinstance(part, Constant)]))
+            for part in parts:
+                yield from _wanted(part, amount)
+        case Revealed(of):
+            yield from _wanted(of, factor)
+
+
+def _as_target(unit: Feature) -> Target:
+    if unit.vector:
+        return Direction(unit.layer, unit.vector)
+    return Logit(unit.index) if unit.layer == "logits" else Channel(unit.layer, unit.index)
+
+
+def _said(value: float, digits: int = 2) -> str:
+    """A number in a sentence: a true minus sign, and none before a zero."""
+    text = f"{value:.{digits}f}"
+    return text.replace("-", "" if float(text) == 0 else "−")
+
+
+def _percent(share: float) -> str:
+    """A share of three digits, so that nearly all is not said to be all."""
+    return f"{100 * share:.3g}%"
+
+
+def _ending(sentence: str, nothing: bool) -> str:
+    return f"{sentence} This says nothing here." if nothing else sentence
