@@ -11,7 +11,7 @@ export interface Source {
 
 /** How a panel was computed, for a reader who knows the field. */
 export interface How {
-  /** Sentences; a line that starts with `=` is a formula. */
+  /** Sentences; a line that starts with `=` is a formula; `Σ_c` has a subscript. */
   lines: string[];
   /** What was chosen, by its name. */
   settings: [name: string, value: string][];
@@ -76,6 +76,11 @@ export function seedOf({ seed }: Provenance): [string, string][] {
 export function secondsOf(seconds: Record<string, number>, keys: readonly string[]): number | null {
   const found = keys.flatMap((key) => seconds[key] ?? []);
   return found.length ? found.reduce((sum, part) => sum + part, 0) : null;
+}
+
+/** A line in parts, every second of which is a subscript: of Σ and of single letters, not within names. */
+export function subscripts(line: string): string[] {
+  return line.split(/(?<=(?<!\w)[Σya])_(\w)(?!\w)/);
 }
 
 /** The settings and the time as one list. */

@@ -55,8 +55,8 @@ export function howFurther(provenance: Provenance, map: FurtherMap): How {
   const { axis } = map;
   const chosen = axis
     ? [
-        "= x = (a₂ − a₁) / reach, from −1 at the left edge to 1 at the right",
-        `a₁ and a₂ are a vector's attribution to ${axis.first} and to ${axis.second}; reach is the 99th percentile of |a₂ − a₁|. The height is the rank along the first principal axis of a layout in the plane, so that similar ones are near.`,
+        "= x = (a_2 − a_1) / reach, from −1 at the left edge to 1 at the right",
+        `a_1 and a_2 are a vector's attribution to ${axis.first} and to ${axis.second}; reach is the 99th percentile of |a_2 − a_1|. The height is the rank along the first principal axis of a layout in the plane, so that similar ones are near.`,
         "Shown are vectors that speak for one of the two more than for any other class, and the 1,500 strongest for each.",
       ]
     : [

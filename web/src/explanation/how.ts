@@ -10,7 +10,7 @@ const REST = "Only the network behind the layer is run again for it.";
 
 const SLOPES: Record<string, string> = {
   linear: "= a(p, c) = h(p, c) · g(p, c), g = ∂y / ∂h at the photo",
-  integrated: "= a(p, c) = h(p, c) · g(p, c), g = (1/N) Σₖ ∂y / ∂h at (k/N) · h, k = 1 … N",
+  integrated: "= a(p, c) = h(p, c) · g(p, c), g = (1/N) Σ_k ∂y / ∂h at (k/N) · h, k = 1 … N",
   relaxed: "= a(p, c) = h(p, c) · g(p, c), g = ∂y / ∂h at the photo, with relaxed maxima",
 };
 const MORE: Record<string, string[]> = {
@@ -51,8 +51,8 @@ export function howDecision({ model, classes, seconds }: ExplanationBody, { sett
   return {
     lines: [
       `The photo was scaled and cut to ${model.input_rows} × ${model.input_columns} pixels and run through the network once.`,
-      "= P(k) = exp(yₖ) / Σⱼ exp(yⱼ)",
-      `yₖ is the logit of class k; the sum goes over all classes of the network. ${named ? "The classes shown were asked for by name." : `Shown are the ${classes.length} most probable.`}`,
+      "= P(k) = exp(y_k) / Σ_j exp(y_j)",
+      `y_k is the logit of class k; the sum goes over all classes of the network. ${named ? "The classes shown were asked for by name." : `Shown are the ${classes.length} most probable.`}`,
     ],
     settings: [],
     seconds: secondsOf(seconds, ["decision"]),
