@@ -15,17 +15,19 @@ class Likeness:
     """How like a unit's exemplars something is.
 
     Args:
-        value: 1 for as like as the exemplars are to one another, 0 for as like as those of other units are to it.
-        control: what the most alike twentieth of other units would reach on that scale.
-        cosine, own, others: mean cosine of it with the exemplars, of these with one another (median), with others'.
-        tells: whether the scale means anything: exemplars are more alike than nearly all of other units' are to it.
+        value: 1 for as like as the exemplars are to one another, 0 for no more like than to those of other units.
+        control: what the other unit reaches whose exemplars it is most like, but for one in twenty.
+        cosine, others: its mean cosine with the exemplars, and with those of other units.
+        own, apart: mean cosine of the exemplars with one another (median over them), and with those of other units.
+        tells: whether the scale means anything: exemplars are more like one another than like nearly all other units'.
     """
 
     value: float
     control: float
     cosine: float
-    own: float
     others: float
+    own: float
+    apart: float
     tells: bool
 
 
@@ -47,20 +49,22 @@ def likeness(vectors: np.ndarray, exemplars: np.ndarray, others: Sequence[np.nda
         1.0
     """
     judged, own = directions(vectors), directions(exemplars)
+    groups = [directions(each) for each in others]
     cosine = float((judged @ own.T).mean())
     among = own @ own.T
     among_own = float(np.median((among.sum(1) - among.diagonal()) / (len(own) - 1)))
-    to_others = np.array([(judged @ directions(each).T).mean() for each in others])
-    middle, high = float(to_others.mean()), float(np.quantile(to_others, 0.95))
-    scale = among_own - middle
-    tells = among_own > high and scale > 1e-6
+    to_others = np.array([(judged @ each.T).mean() for each in groups])
+    between = np.array([(own @ each.T).mean() for each in groups])
+    middle, scale = float(to_others.mean()), among_own - float(between.mean())
+    tells = among_own > np.quantile(between, 0.95) and scale > 1e-6
     return Likeness(
         value=(cosine - middle) / scale if tells else 0.0,
-        control=(high - middle) / scale if tells else 0.0,
+        control=(float(np.quantile(to_others, 0.95)) - middle) / scale if tells else 0.0,
         cosine=cosine,
-        own=among_own,
         others=middle,
-        tells=tells,
+        own=among_own,
+        apart=float(between.mean()),
+        tells=bool(tells),
     )
 
 

@@ -69,7 +69,8 @@ def judge_renderings(
     For each picture: its activation among the photos'; how many units of the layer are raised more; for some earlier
     layers, whether the picture's activations (path) and their contributions to the unit (route) are like those of the
     unit's exemplars. For each unit: whether its pictures agree, where there are several, and how many kinds of photos
-    fire it.
+    fire it. Controls are pictures of other units of the layer (where there are none, the picture with its phases
+    scattered) and other units' exemplars.
 
     Likeness is a cosine, scaled so that the unit's exemplars among one another give 1 and other units' exemplars 0.
     The route through the last layer before the unit is the headline, named `same cause as on photos`.
@@ -116,7 +117,9 @@ def judge_renderings(
         if unit.layer not in judged:
             judged[unit.layer] = _InLayer(model, survey, unit.layer, layers, count, controls, seed)
         places = [place for place, other in enumerate(units) if other == unit]
-        found += judged[unit.layer].judge(unit, [texts[place] for place in places], pictures[places], seed)
+        beside = [place for place, other in enumerate(units) if other.layer == unit.layer and other != unit]
+        others = pictures[np.random.default_rng(seed).permutation(beside)[:controls]] if beside else None
+        found += judged[unit.layer].judge(unit, [texts[place] for place in places], pictures[places], others)
         progress(Event(f"judging renderings of {model.name}", done, len(set(units)), "unit"))
     order = {f"rendering:{text}": place for place, text in enumerate(texts)}
     return sorted(found, key=lambda each: order.get(each.about, len(order)))
@@ -149,24 +152,38 @@ class _InLayer:
         loaded = self.survey.load(self.survey.exemplars(unit, self.count), self.model)
         return read_routes(self.model, loaded, [unit] * len(loaded), self.layers)
 
-    def judge(self, unit: Feature, texts: Sequence[str], pictures: Tensor, seed: int) -> list[RenderingEvidence]:
-        """The measures of all pictures of one unit."""
+    def judge(
+        self, unit: Feature, texts: Sequence[str], pictures: Tensor, beside: Tensor | None
+    ) -> list[RenderingEvidence]:
+        """The measures of all pictures of one unit.
+
+        Args:
+            beside: pictures of other units of the layer, where there are any.
+        """
         pictures = at_own_size(self.model, pictures, self.layer.name)
-        scrambled = scramble(pictures, seed)
+        if beside is None:
+            others_are, compared = "with its parts scattered (same colours, same spectrum)", scramble(pictures, 0)
+        else:
+            others_are = f"on pictures of {len(beside)} other units, on average"
+            compared = at_own_size(self.model, beside, self.layer.name)
         natural = self.survey.values(unit)
         own = self.others.get(unit) or self._exemplars(unit)
         others = [routes for other, routes in self.others.items() if other != unit]
-        each_its = [unit] * len(pictures)
-        seen = read_routes(self.model, pictures, each_its, self.layers)
-        idle = read_routes(self.model, scrambled, each_its, self.layers)
-        raised = [_peaks(self.model, each, self.layer) for each in (pictures, scrambled)]
+        seen = read_routes(self.model, pictures, [unit] * len(pictures), self.layers)
+        firing = _grids(self.model, torch.cat([pictures, compared]), self.layer)
+        values = (firing @ unit.weights(self.layer.channels)).max(1)
+        shares = np.array([(natural < value).mean() for value in values])
+        raised = [_raised(grid.max(0), self.mean, self.deviation, unit.index) for grid in firing]
         found: list[RenderingEvidence] = []
         for place, text in enumerate(texts):
             about = f"rendering:{text}"
-            found.append(_activation(about, seen.values[place], idle.values[place], natural))
+            # Each picture is compared with itself in pieces, or with all those of other units.
+            controls = [len(pictures) + place] if beside is None else slice(len(pictures), None)
+            control = float(shares[controls].mean())
+            found.append(_activation(about, float(values[place]), float(shares[place]), control, natural, others_are))
             if unit.index >= 0 and self.layer.channels > 1:
-                share, control = (_raised(each[place], self.mean, self.deviation, unit.index) for each in raised)
-                found.append(_identification(about, share, control, self.layer))
+                control = float(np.asarray(raised)[controls].mean())
+                found.append(_identification(about, raised[place], control, self.layer, others_are))
             if not others:
                 continue
             for name in self.layers:
@@ -182,8 +199,9 @@ class _InLayer:
         return found
 
 
-def _activation(about: str, value: float, scrambled: float, natural: np.ndarray) -> RenderingEvidence:
-    share, control = (float((natural < each).mean()) for each in (value, scrambled))
+def _activation(
+    about: str, value: float, share: float, control: float, natural: np.ndarray, others_are: str
+) -> RenderingEvidence:
     strongest = float(natural.max())
     times = f", {value / strongest:.1f} times as strongly as on the strongest" if strongest > 0 and value > 0 else ""
     return RenderingEvidence(
@@ -193,14 +211,14 @@ def _activation(about: str, value: float, scrambled: float, natural: np.ndarray)
         control=round(control, 4),
         says="nothing" if share <= control else "for" if share >= _HIGH else "against",
         sentence=_ending(
-            f"The unit fires more on this picture than on {_percent(share)} of {len(natural):,} photos{times}; with its "
-            f"parts scattered (same colours, same spectrum) the picture beats {_percent(control)} of them.",
+            f"The unit fires more on this picture than on {_percent(share)} of {len(natural):,} photos{times}; "
+            f"{others_are}, it beats {_percent(control)} of them.",
             share <= control,
         ),
     )
 
 
-def _identification(about: str, share: float, control: float, layer: Layer) -> RenderingEvidence:
+def _identification(about: str, share: float, control: float, layer: Layer, others_are: str) -> RenderingEvidence:
     more = round((1 - share) * (layer.channels - 1))
     what = (
         f"this picture raises its own unit most of all {layer.channels}"
@@ -215,7 +233,7 @@ def _identification(about: str, share: float, control: float, layer: Layer) -> R
         says="nothing" if share <= control else "for" if share >= _HIGH else "against",
         sentence=_ending(
             f"In {layer.name}, {what}, each measured against what photos do to it: it beats {_percent(share)} of them; "
-            f"with its parts scattered, {_percent(control)}.",
+            f"{others_are}, {_percent(control)}.",
             share <= control,
         ),
     )
@@ -226,8 +244,10 @@ def _likeness_evidence(about: str, what: str, layer: str, like: Likeness, headli
         f"likeness {_said(like.cosine)}, of those photos to one another {_said(like.own)}, to other units' photos "
         f"{_said(like.others)}"
     )
-    alike = like.value >= _ALIKE and like.value > like.control
-    if what == "path":
+    alike, idle = like.value >= _ALIKE, what == "route" and like.cosine == like.others == 0
+    if idle:
+        said = f"The unit does not fire on this picture, while on photos it does so through channels of {layer}."
+    elif what == "path":
         said = (
             f"In {layer}, the picture looks {'like' if alike else 'unlike'} the photos that fire the unit: {numbers}."
         )
@@ -239,8 +259,8 @@ def _likeness_evidence(about: str, what: str, layer: str, like: Likeness, headli
         said += " Do not take it for what the unit responds to."
     if not like.tells:
         said = (
-            f"This says nothing here: the photos that fire the unit are no more alike in {layer} ({_said(like.own)}) "
-            f"than the picture is to other units' photos ({_said(like.others)} on average, some more)."
+            f"This says nothing here: in {layer}, the photos that fire the unit are no more like one another "
+            f"({_said(like.own)}) than like some other unit's ({_said(like.apart)} on average)."
         )
     return RenderingEvidence(
         about=about,
@@ -258,9 +278,8 @@ def _spread(about: str, layer: str, seen: Routes, own: Routes, others: Sequence[
     among = routes @ routes.T
     mean = float(among[np.triu_indices(len(among), 1)].mean())
     like = _compare("route", layer, seen, own, others)
-    scale = like.own - like.others
-    value = (mean - like.others) / scale if like.tells else 0.0
-    alike = value >= _ALIKE and value > like.control
+    value = (mean - like.others) / (like.own - like.apart) if like.tells else 0.0
+    alike = value >= _ALIKE
     return RenderingEvidence(
         about=about,
         name="agreement of its pictures",
@@ -358,7 +377,7 @@ def evidence_at_hand(rendering: "Rendering") -> list[RenderingEvidence]:
         known, layer = statistics[unit.layer], model.layer(unit.layer)
         deviation = np.maximum(known.peak_deviation, 1e-6)
         both = torch.stack([picture, scramble(picture[None], 0)[0]])
-        firing, idle = (_peaks(model, both, layer) - known.peak_mean) / deviation
+        firing, idle = (_grids(model, both, layer).max(1) - known.peak_mean) / deviation
         value, control = float(firing[unit.index]), float(idle[unit.index])
         about = f"rendering:{text}"
         found.append(
@@ -376,7 +395,7 @@ def evidence_at_hand(rendering: "Rendering") -> list[RenderingEvidence]:
             )
         )
         shares = [_raised(each, np.zeros(1), np.ones(1), unit.index) for each in (firing, idle)]
-        found.append(_identification(about, shares[0], shares[1], layer))
+        found.append(_identification(about, shares[0], shares[1], layer, "with its parts scattered"))
     return found
 
 
@@ -405,10 +424,10 @@ def scramble(images: Tensor, seed: int) -> Tensor:
     return torch.fft.irfft2(torch.fft.rfft2(images) * turn, s=tuple(images.shape[2:])).clamp(0, 1)
 
 
-def _peaks(model: Model, images: Tensor, layer: Layer) -> np.ndarray:
-    """The largest activation of each channel: [n, channels]."""
+def _grids(model: Model, images: Tensor, layer: Layer) -> np.ndarray:
+    """What a layer does: [n, positions, channels]."""
     values = record(model, images, layer.name)[layer.name].values
-    return values if values.ndim == 2 else values.max((1, 2))
+    return values.reshape(len(values), -1, values.shape[-1])
 
 
 def _raised(peaks: np.ndarray, mean: np.ndarray, deviation: np.ndarray, index: int) -> float:
