@@ -10,6 +10,8 @@ const NOTHING: Said = {
   group: null,
   channel: null,
   trial: null,
+  live: null,
+  region: null,
 };
 
 describe("there and back", () => {
@@ -26,6 +28,20 @@ describe("there and back", () => {
     [
       "a layer's name with colons, spaces and signs",
       { layer: "a:b c&d=e#f%25/ü", channel: { layer: "a:1:2", channel: 3 } },
+    ],
+    ["a part of the photo", { region: { top: 0.25, left: 0, bottom: 0.75, right: 1 } }],
+    [
+      "several changes at once",
+      {
+        live: {
+          layer: "mixed4d",
+          changes: [
+            { unit: "channel", channel: 11, factor: 0 },
+            { unit: "group", groups: 6, group: 2, factor: 0.5 },
+            { unit: "region", rows: [0, 3], columns: [4, 7], factor: 2.25 },
+          ],
+        },
+      },
     ],
     ["groups of such a layer", { groups: { "blocks:3": 6 }, group: { layer: "blocks:3", groups: 6, group: 5 } }],
   ])("%s", (_, part) => {

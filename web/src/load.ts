@@ -9,6 +9,8 @@ const LISTS = [
   ...["flows", "effects", "evidence"],
 ];
 
+/** The address of a picture as a server gives it. */
+const SERVED = /^\/api\/results\/[0-9a-f]+\/files\/[0-9a-f]+\.webp$/;
 /** A file name as a bundle may hold it: no scheme, nothing above its own folder. */
 const FILE_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]*(\/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$/;
 
@@ -24,8 +26,11 @@ export interface AtlasData {
   images: Record<string, string>;
 }
 
-/** The data that Python put into the page. */
-export function readData(source: Document): Data | AtlasData {
+/** What Python put into the page: data, which a notebook may add to, or a server's result to ask for; null is its home. */
+export type Start = { kind: "file" | "frame"; data: Data | AtlasData } | { kind: "served"; id: string | null };
+
+/** How the page starts. */
+export function readStart(source: Document): Start {
   const text = source.getElementById("bundle")?.textContent?.trim();
   if (!text || text === "null") {
     throw new DataError("This page holds no data yet: make one with pellucid.app.export_html.");
@@ -36,7 +41,21 @@ export function readData(source: Document): Data | AtlasData {
   } catch {
     throw new DataError("The data in this page is damaged or cut short: export it again from its bundle.");
   }
-  return checked(found);
+  const { serve, frame } = record(found);
+  if (serve) {
+    const { id } = record(serve);
+    return { kind: "served", id: typeof id === "string" ? id : null };
+  }
+  return { kind: frame ? "frame" : "file", data: checked(found) };
+}
+
+/** The data that a server told, or one sentence that says what is wrong with it. */
+export function readServed(found: unknown): Data | AtlasData {
+  const { images } = record(found);
+  for (const address of Object.values(record(images))) {
+    if (typeof address !== "string" || !SERVED.test(address)) throw damaged();
+  }
+  return checked(found, (address) => address);
 }
 
 /** Whether the data is an atlas. */
@@ -44,7 +63,9 @@ export function isAtlas(data: Data | AtlasData): data is AtlasData {
   return data.manifest.kind === "atlas";
 }
 
-function checked(found: unknown): Data | AtlasData {
+type Unpack = (address: string) => string;
+
+function checked(found: unknown, unpack?: Unpack): Data | AtlasData {
   const { manifest, images } = record(found);
   const { schema, kind, body, provenance } = record(manifest);
   if (schema !== SCHEMA) {
@@ -56,13 +77,14 @@ function checked(found: unknown): Data | AtlasData {
   record(provenance);
   record(record(body).model);
   const addresses = record(images) as Record<string, string>;
-  if (kind === "explanation") return checkedExplanation(manifest as ExplanationManifest, addresses);
+  if (kind === "explanation")
+    return checkedExplanation(manifest as ExplanationManifest, addresses, unpack ?? blobAddress);
   const atlas = manifest as AtlasManifest;
-  for (const file of checkAtlas(atlas.body)) unpackWhenShown(addresses, file, atlasAddress);
+  for (const file of checkAtlas(atlas.body)) unpackWhenShown(addresses, file, unpack ?? atlasAddress);
   return { manifest: atlas, images: addresses };
 }
 
-function checkedExplanation(manifest: ExplanationManifest, images: Record<string, string>): Data {
+function checkedExplanation(manifest: ExplanationManifest, images: Record<string, string>, unpack: Unpack): Data {
   const told = manifest.body;
   const { photo } = record(told);
   for (const list of LISTS) if (!Array.isArray(record(told)[list])) throw damaged();
@@ -70,7 +92,7 @@ function checkedExplanation(manifest: ExplanationManifest, images: Record<string
   const sheets = [...told.layers, ...told.groups].map((entry) => record(record(entry).icons) as unknown as IconSheet);
   for (const sheet of sheets) if (!Array.isArray(sheet.channels)) throw damaged();
   const files = [record(photo).file, ...sheets.map((sheet) => sheet.file), ...told.grids.map((grid) => grid.file)];
-  for (const file of files) unpackWhenShown(images, String(file), blobAddress);
+  for (const file of files) unpackWhenShown(images, String(file), unpack);
   void images[String(record(photo).file)];
   for (const entry of told.classes) {
     checkFields(entry, { index: "number", label: "string", logit: "number", probability: "number" });
@@ -90,7 +112,7 @@ function checkedExplanation(manifest: ExplanationManifest, images: Record<string
 }
 
 /** Unpacked when a panel first shows it, so that the page is there before ten megabytes are. */
-function unpackWhenShown(images: Record<string, string>, file: string, unpack: (address: string) => string): void {
+function unpackWhenShown(images: Record<string, string>, file: string, unpack: Unpack): void {
   const property = Object.getOwnPropertyDescriptor(images, file);
   if (property?.get) return;
   const address: unknown = property?.value;

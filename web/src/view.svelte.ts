@@ -1,6 +1,6 @@
-import type { ExplanationBody, LayerCard } from "./bundle";
+import type { ExplanationBody, LayerCard, RegionRequest } from "./bundle";
 import { placeIn, same, type Grid, type Place, type Position } from "./grid";
-import { readHash, writeHash } from "./hash";
+import { type Changes, readHash, type Said, writeHash } from "./hash";
 
 /** A layer that some panel shows, and its grid. */
 export interface LayerGrid extends Grid {
@@ -33,8 +33,10 @@ export interface Trial {
 
 /** What the reader has chosen, shared by every panel and kept in the address. */
 export class View {
-  readonly layers: LayerCard[];
-  readonly #body: ExplanationBody;
+  #body: ExplanationBody = $state.raw()!;
+  /** The address that was last taken up, and what of it could be: as a page grows, more of it can. */
+  #address = "";
+  #taken = "";
 
   layer = $state("");
   classIndex = $state(0);
@@ -55,11 +57,27 @@ export class View {
   channel: ChannelPlace | null = $state(null);
   /** The experiment that is shown. */
   trial: Trial | null = $state(null);
+  /** Parts that are changed together, where somebody answers what comes of it. */
+  live: Changes | null = $state(null);
+  /** A part of the photo that is asked about. */
+  region: RegionRequest | null = $state(null);
 
   constructor(body: ExplanationBody) {
     this.#body = body;
-    this.layers = body.layers;
     this.reset();
+  }
+
+  /** The layers that panels are about. */
+  get layers(): LayerCard[] {
+    return this.#body.layers;
+  }
+
+  /** Go on with a page that has grown; what the reader has chosen stays. */
+  update(body: ExplanationBody): void {
+    const untouched = this.hash === this.#taken;
+    this.#body = body;
+    if (untouched) this.restore(this.#address);
+    else if (!this.layers.some(({ name }) => name === this.layer)) this.layer = this.#usualLayer();
   }
 
   /** The grid and icons of a layer. */
@@ -96,7 +114,7 @@ export class View {
   }
 
   reset(): void {
-    this.layer = (this.#body.dictionaries.at(-1)?.layer ?? this.layers.at(-1)?.name) || "";
+    this.layer = this.#usualLayer();
     this.classIndex = this.#body.versus?.[0] ?? this.#body.classes[0]?.index ?? 0;
     this.#versus = this.#body.versus?.[1] ?? null;
     this.selected = this.#strongest();
@@ -106,6 +124,12 @@ export class View {
     this.group = null;
     this.channel = null;
     this.trial = null;
+    this.live = null;
+    this.region = null;
+  }
+
+  #usualLayer(): string {
+    return this.#body.dictionaries.at(-1)?.layer ?? this.layers.at(-1)?.name ?? "";
   }
 
   point(position: Position, grid: Grid): void {
@@ -143,24 +167,55 @@ export class View {
 
   /** The part of the address that brings a reader back to this view, such as `#layer=mixed4d&at=4,1&class=208`. */
   get hash(): string {
+    return this.#hash(this.touched);
+  }
+
+  /** The same without what only follows the pointer: when this changes, a reader has decided something. */
+  get decided(): string {
+    return this.#hash(this.touched && this.pinned);
+  }
+
+  #hash(at: boolean): string {
     const grid = this.layers.find((entry) => entry.name === this.layer);
     const usual = this.#body.versus?.[1] ?? null;
     return writeHash({
       layer: grid ? grid.name : "",
-      at: grid && this.touched ? placeIn(this.selected, grid) : null,
+      at: grid && at ? placeIn(this.selected, grid) : null,
       classIndex: this.classIndex,
       versus: this.versus ?? (usual === null ? null : "none"),
       groups: this.groups,
       group: this.group,
       channel: this.channel,
       trial: this.trial,
+      live: this.live,
+      region: this.region,
     });
+  }
+
+  /** What a notebook is told of the reader's choices. */
+  get told(): Record<string, unknown> {
+    const grid = this.layers.find((entry) => entry.name === this.layer);
+    const position = grid && this.touched ? { layer: grid.name, ...placeIn(this.selected, grid) } : null;
+    return {
+      hash: this.hash,
+      layer: this.layer,
+      position: position && { layer: position.layer, row: position.row, column: position.column },
+      channel: this.channel && { ...this.channel },
+      group: this.group && { ...this.group },
+      class_index: this.classIndex,
+      versus: this.versus,
+    };
   }
 
   /** Take up what an address says; what it does not say, or says wrongly, stays as in a fresh page. */
   restore(hash: string): void {
+    this.#address = hash;
     this.reset();
-    const said = readHash(hash);
+    this.#take(readHash(hash));
+    this.#taken = this.hash;
+  }
+
+  #take(said: Said): void {
     const grid = this.layers.find((entry) => entry.name === said.layer);
     if (grid) {
       this.layer = grid.name;
@@ -178,6 +233,8 @@ export class View {
     for (const [layer, count] of Object.entries(said.groups)) {
       if (this.#divided(layer, count)) this.groups[layer] = count;
     }
+    this.region = said.region;
+    if (said.live && this.layers.some(({ name }) => name === said.live!.layer)) this.live = said.live;
     const { group, channel, trial } = said;
     if (group && this.#divided(group.layer, group.groups) && group.group < group.groups) this.group = group;
     const told = this.#body.channels.find((panel) => panel.layer === channel?.layer);

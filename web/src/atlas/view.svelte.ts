@@ -172,9 +172,26 @@ export class AtlasView {
   }
 
   get hash(): string {
+    return this.#hash(true);
+  }
+
+  /** The same without where the maps look: when this changes, a reader has decided something. */
+  get decided(): string {
+    return this.#hash(false);
+  }
+
+  /** What a notebook is told of the reader's choices. */
+  get told(): Record<string, unknown> {
+    const { selected } = this.main;
+    const lasso = selected?.cells.map((cell) => [selected.grid.column[cell]!, selected.grid.row[cell]!]) ?? null;
+    return { hash: this.hash, layer: this.layer, grid: (selected?.grid ?? this.main.grid).columns, lasso };
+  }
+
+  #hash(looking: boolean): string {
+    const said = (stage: Stage): SaidMap => (looking ? stage.said : { ...stage.said, look: null });
     return writeHash({
       layer: this.layer,
-      main: this.main.said,
+      main: said(this.main),
       beside: this.comparing ? this.second.source.layer : "",
       besideCell: this.comparing ? placeOf(this.second.pinned) : null,
       classIndex: this.classIndex,
@@ -184,7 +201,7 @@ export class AtlasView {
       labels: this.labels,
       photo: this.photoPlace,
       further: this.furtherPlace || null,
-      furtherMap: this.third?.said ?? { look: null, cell: null },
+      furtherMap: this.third ? said(this.third) : { look: null, cell: null },
     });
   }
 
