@@ -1,7 +1,7 @@
 """Remake the pictures of the pages in docs/images/pages.
 
     python scripts/screenshots.py                  # explains a photo with the embedded network, and takes its page
-    python scripts/screenshots.py --atlas atlas/   # the page of an atlas, too
+    python scripts/screenshots.py --atlas atlas/   # the page of an atlas, too, without its images
 
 Light at the widths of a desktop, a tablet and a phone; dark on a desktop. Needs Chromium and the `test` extra.
 """
@@ -113,7 +113,7 @@ def atlas_page(source: Path, folder: Path) -> tuple[Path, list[State], dict[str,
     fullest = int(cells.counts.argmax())
     column, row = cells.places[fullest].tolist()
     words = {"first": int(cells.attribution[fullest].argmax()), "cell": f"{atlas.grids[0]}:{column},{row}"}
-    return export_html(to_bundle(atlas, model), folder / "atlas.html"), ATLAS, words
+    return export_html(to_bundle(atlas, model, photos=False), folder / "atlas.html"), ATLAS, words
 
 
 def photographed(browser: Any, path: Path, states: list[State], words: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
@@ -148,7 +148,7 @@ def small(png: bytes) -> bytes:
     """A picture as WebP of the best quality that is small enough."""
     found = b""
     with Image.open(io.BytesIO(png)) as picture:
-        for quality in range(86, 20, -6):
+        for quality in range(78, 20, -6):
             buffer = io.BytesIO()
             picture.convert("RGB").save(buffer, "WEBP", quality=quality, method=6)
             found = buffer.getvalue()
