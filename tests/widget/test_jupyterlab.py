@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from widget_reading import IMPORTS, PATIENCE, click_position
 
 pytest.importorskip("anywidget", reason="anywidget is not installed: pip install 'pellucid[notebook]'")
 pytest.importorskip("jupyterlab", reason="jupyterlab is not installed")
@@ -21,8 +22,6 @@ pytest.importorskip("ipykernel", reason="ipykernel is not installed")
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-HERE = Path(__file__).parent
-PATIENCE = 60
 CELLS = [
     "from drawn_widget import make_explanation\nexplanation = make_explanation()\nprint('explained')",
     "explanation",
@@ -51,7 +50,7 @@ class Lab:
             **{name: str(folder / name.lower()) for name in own},
             "HOME": str(folder / "home"),
             "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)]),
+            "PYTHONPATH": IMPORTS,
         }
         settings = Path(environment["JUPYTERLAB_SETTINGS_DIR"]) / "@jupyterlab" / "apputils-extension"
         settings.mkdir(parents=True)
@@ -155,14 +154,6 @@ def live_frame(page):
     return page.frame_locator(".jp-OutputArea iframe:not([data-pellucid])")
 
 
-def click_position(frame, row: int, column: int, count: int) -> None:
-    """Pin a position of the dictionary's photo, of a grid with `count` rows and columns."""
-    photo = frame.get_by_role("region", name="What the network sees at a position").locator(".picker")
-    box = photo.bounding_box()
-    place = {"x": box["width"] * (column + 0.5) / count, "y": box["height"] * (row + 0.5) / count}
-    photo.click(position=place)
-
-
 def test_what_is_clicked_is_a_trait_and_what_python_selects_is_shown(lab: Lab, context) -> None:
     write_notebook(lab, "click.ipynb")
     page = open_notebook(lab, context, "click.ipynb")
@@ -236,7 +227,7 @@ def test_other_readers_of_notebooks_find_a_still_page(lab: Lab) -> None:
     write_notebook(lab, "run.ipynb")
     notebook = nbformat.read(lab.notebooks / "run.ipynb", 4)
     notebook.cells = notebook.cells[:2]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)]), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": IMPORTS, "OMP_NUM_THREADS": "1"}
     client = nbclient.NotebookClient(notebook, timeout=PATIENCE, resources={"metadata": {"path": str(lab.notebooks)}})
     client.execute(env=environment)
     (output,) = notebook.cells[1].outputs

@@ -111,6 +111,14 @@ def test_the_page_is_sent_once(explanation, widget, sent) -> None:
     assert max(len(json.dumps(data)) for _, data, _ in later) < 5000
 
 
+def test_before_the_page_has_said_anything(widget, atlas) -> None:
+    names = ("position", "channel", "group", "class_index", "versus", "layer", "hash")
+    assert [getattr(widget, name) for name in names] == [None] * 5 + ["", ""]
+    map_widget = AtlasWidget(atlas)
+    assert (map_widget.cells, map_widget.grid) == (None, 0)
+    map_widget.close()
+
+
 def test_what_the_page_says_can_be_observed(widget) -> None:
     seen = []
     widget.observe(lambda change: seen.append((change.new, widget.layer, widget.class_index)), "position")

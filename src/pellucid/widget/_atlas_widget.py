@@ -30,7 +30,7 @@ class AtlasWidget(PageWidget):
         >>> atlas.origins(widget.layer, widget.selected())                                          # doctest: +SKIP
     """
 
-    cells = List(None, allow_none=True, read_only=True).tag(sync=True)
+    cells = List(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     grid = Int(0, read_only=True).tag(sync=True)
 
     def __init__(self, atlas: "Atlas") -> None:

@@ -40,9 +40,9 @@ class ExplanationWidget(PageWidget):
         >>> widget                                                                                  # doctest: +SKIP
     """
 
-    position = Dict(None, allow_none=True, read_only=True).tag(sync=True)
-    channel = Dict(None, allow_none=True, read_only=True).tag(sync=True)
-    group = Dict(None, allow_none=True, read_only=True).tag(sync=True)
+    position = Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
+    channel = Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
+    group = Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     class_index = Int(None, allow_none=True, read_only=True).tag(sync=True)
     versus = Int(None, allow_none=True, read_only=True).tag(sync=True)
 
