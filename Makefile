@@ -2,13 +2,14 @@
 # make demo    explain a photo with the embedded network and say where the page is
 # make test    every check
 # make pages   rebuild the web pages
+# make docs    build the documentation into site/
 
 PYTHON ?= python3
 BIN := .venv/bin
 SHARED := $(wildcard ../shared/data)
 export PELLUCID_DATA ?= $(abspath $(SHARED))
 
-.PHONY: setup demo test pages format clean
+.PHONY: setup demo test pages docs format clean
 
 setup: .venv/.ready
 
@@ -33,9 +34,12 @@ pages:
 	cd web && npm ci --no-fund --no-audit && PATH="$(abspath $(BIN)):$$PATH" npm run types && npm run check && npm run build
 	$(BIN)/python scripts/refresh_pages.py
 
+docs: setup
+	$(BIN)/python scripts/docs.py
+
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv web/node_modules out demo
+	rm -rf .venv web/node_modules out demo site
