@@ -50,6 +50,12 @@ def draw_scenes(count: int, *, size: int = SIZE, seed: int = 0) -> np.ndarray:
     return scenes
 
 
+def fill_with_pattern(index: int, *, size: int = SIZE) -> np.ndarray:
+    """A picture of nothing but one pattern: float32 [3, size, size] in [0, 1]."""
+    rows, columns = np.mgrid[:size, :size].astype(float)
+    return np.clip(_pattern(*PATTERNS[index], rows, columns, 0.0), 0, 1).astype(np.float32)
+
+
 def _pattern(colour: int, texture: int, rows: np.ndarray, columns: np.ndarray, phase: float) -> np.ndarray:
     angle, period = TEXTURES[texture]
     wave = np.cos(2 * math.pi / period * (rows * math.sin(angle) + columns * math.cos(angle)) + phase)

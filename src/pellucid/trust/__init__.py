@@ -15,6 +15,7 @@ from ._intervene import (
     intervene_each as intervene_each,
 )
 from ._renderings import (
+    ACTIVATION as ACTIVATION,
     SAME_CAUSE as SAME_CAUSE,
     RenderingEvidence as RenderingEvidence,
     evidence_at_hand as evidence_at_hand,

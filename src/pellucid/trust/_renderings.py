@@ -23,12 +23,15 @@ if TYPE_CHECKING:
     from ..features import Rendering
 
 SAME_CAUSE = "same cause as on photos"
+ACTIVATION = "activation beside photos"
 _EXEMPLARS = 16
 _CONTROLS = 16
 _FEWEST_IMAGES = 24
 # Chosen on mixed4b of the embedded network; benchmarks/known_truth.py gives the rates on other layers and networks.
 _ALIKE = 0.5
-_HIGH = 0.95
+# All other comparisons scatter more, and speak against a picture only where they leave no doubt.
+_UNLIKE = 0.25
+_HIGH, _LOW = 0.95, 0.5
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,15 @@ class RenderingEvidence(Evidence):
 
 
 def misleading(evidence: Iterable[Evidence]) -> list[str]:
-    """What the evidence warns of: each `about` whose picture fires its unit through other channels than photos do.
+    """What the evidence warns of: each `about` whose picture does not show what fires the unit on photos.
+
+    Either it fires the unit through other channels than photos do, or less than half of the photos do.
 
     Args:
         evidence: from `judge_renderings`.
     """
     against = [each for each in evidence if isinstance(each, RenderingEvidence) and each.says == "against"]
-    return list(dict.fromkeys(each.about for each in against if each.name == SAME_CAUSE))
+    return list(dict.fromkeys(each.about for each in against if each.name in (SAME_CAUSE, ACTIVATION)))
 
 
 def judge_renderings(
@@ -204,18 +209,11 @@ def _activation(
 ) -> RenderingEvidence:
     strongest = float(natural.max())
     times = f", {value / strongest:.1f} times as strongly as on the strongest" if strongest > 0 and value > 0 else ""
-    return RenderingEvidence(
-        about=about,
-        name="activation beside photos",
-        value=round(share, 4),
-        control=round(control, 4),
-        says="nothing" if share <= control else "for" if share >= _HIGH else "against",
-        sentence=_ending(
-            f"The unit fires more on this picture than on {_percent(share)} of {len(natural):,} photos{times}; "
-            f"{others_are}, it beats {_percent(control)} of them.",
-            share <= control,
-        ),
+    said = (
+        f"The unit fires more on this picture than on {_percent(share)} of {len(natural):,} photos{times}; "
+        f"{others_are}, it beats {_percent(control)} of them."
     )
+    return _beside(about, ACTIVATION, share, control, said)
 
 
 def _identification(about: str, share: float, control: float, layer: Layer, others_are: str) -> RenderingEvidence:
@@ -225,17 +223,18 @@ def _identification(about: str, share: float, control: float, layer: Layer, othe
         if more == 0
         else f"this picture raises {more} of the other {layer.channels - 1} units more than its own"
     )
+    said = (
+        f"In {layer.name}, {what}, each measured against what photos do to it: it beats {_percent(share)} of them; "
+        f"{others_are}, {_percent(control)}."
+    )
+    return _beside(about, "self-identification", share, control, said)
+
+
+def _beside(about: str, name: str, share: float, control: float, said: str) -> RenderingEvidence:
+    """What beating a share of others means, where other pictures beat `control` of them."""
+    says = "against" if share < _LOW else "for" if share >= _HIGH and share > control else "nothing"
     return RenderingEvidence(
-        about=about,
-        name="self-identification",
-        value=round(share, 4),
-        control=round(control, 4),
-        says="nothing" if share <= control else "for" if share >= _HIGH else "against",
-        sentence=_ending(
-            f"In {layer.name}, {what}, each measured against what photos do to it: it beats {_percent(share)} of them; "
-            f"{others_are}, {_percent(control)}.",
-            share <= control,
-        ),
+        about, name, round(share, 4), round(control, 4), sentence=_ending(said, says == "nothing"), says=says
     )
 
 
@@ -244,30 +243,33 @@ def _likeness_evidence(about: str, what: str, layer: str, like: Likeness, headli
         f"likeness {_said(like.cosine)}, of those photos to one another {_said(like.own)}, to other units' photos "
         f"{_said(like.others)}"
     )
-    alike, idle = like.value >= _ALIKE, what == "route" and like.cosine == like.others == 0
-    if idle:
-        said = f"The unit does not fire on this picture, while on photos it does so through channels of {layer}."
+    alike, unlike = like.value >= _ALIKE, like.value < (_ALIKE if headline else _UNLIKE)
+    if not like.tells:
+        said = (
+            f"This says nothing here: in {layer}, the photos that fire the unit are no more like one another "
+            f"({_said(like.own)}) than like some other unit's ({_said(like.apart)} on average)."
+        )
+    elif not alike and not unlike:
+        said = f"In {layer}, the picture is neither like nor unlike the photos that fire the unit: {numbers}."
+        said = _ending(said, True)
     elif what == "path":
         said = (
             f"In {layer}, the picture looks {'like' if alike else 'unlike'} the photos that fire the unit: {numbers}."
         )
     elif alike:
         said = f"The picture fires the unit through the same channels of {layer} as photos do: {numbers}."
+    elif like.cosine == like.others == 0:
+        said = f"The unit does not fire on this picture, while on photos it does so through channels of {layer}."
     else:
         said = f"The picture fires the unit through other channels of {layer} than photos do: {numbers}."
-    if headline and not alike and like.tells:
+    if headline and like.tells and unlike:
         said += " Do not take it for what the unit responds to."
-    if not like.tells:
-        said = (
-            f"This says nothing here: in {layer}, the photos that fire the unit are no more like one another "
-            f"({_said(like.own)}) than like some other unit's ({_said(like.apart)} on average)."
-        )
     return RenderingEvidence(
         about=about,
         name=SAME_CAUSE if headline else f"{what} through {layer}" if what == "route" else f"{what} at {layer}",
         value=round(like.value, 4),
         control=round(like.control, 4),
-        says="nothing" if not like.tells else "for" if alike else "against",
+        says="nothing" if not like.tells else "for" if alike else "against" if unlike else "nothing",
         sentence=said,
     )
 

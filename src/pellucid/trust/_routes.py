@@ -117,14 +117,14 @@ def _read(model: Model, images: Tensor, units: Sequence[Feature], layers: Sequen
         grid = run(model, images, [where], edits={name: keep(name) for name in layers})[where].float()
         weights = torch.from_numpy(np.stack([unit.weights(grid.shape[1]) for unit in units])).to(grid)
         values = torch.einsum("nchw,nc->nhw", grid, weights).flatten(1).max(1).values
-        missing = [name for name in layers if name not in kept]
-        if missing:
-            raise InputError(f"{where} of {model.name} is computed before {missing[0]}; choose an earlier layer.")
-        gradients = torch.autograd.grad(values.sum(), [kept[name] for name in layers], allow_unused=True)
+        # Where the unit depends on none of them there is nothing to differentiate.
+        gradients: Sequence[Tensor | None] = [None] * len(layers)
+        if values.requires_grad:
+            gradients = torch.autograd.grad(values.sum(), [kept[name] for name in layers], allow_unused=True)
     states, routes = {}, {}
     for name, gradient in zip(layers, gradients, strict=True):
         if gradient is None:
-            raise InputError(f"{where} of {model.name} does not depend on {name}; choose another layer.")
+            raise InputError(f"{where} of {model.name} does not depend on {name}; choose an earlier layer.")
         before = kept[name].detach().float()
         concern = gradient.float().norm(dim=1, keepdim=True)
         # Where nothing matters, because the unit is off, every position counts the same.
