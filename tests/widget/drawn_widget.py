@@ -29,10 +29,10 @@ def draw_photo(folder: Path, seed: int = 0) -> Path:
     return path
 
 
-def make_explanation(folder: Path | str = ".") -> pellucid.Explanation:
+def make_explanation(folder: Path | str = ".", seed: int = 0) -> pellucid.Explanation:
     """Of layers 3 and 6, in which icons take no time."""
     settings = {"icon_size": 16, "icon_steps": 2, "grid_seconds": 0, "n_groups": 3}
-    return pellucid.explain(make_network(), draw_photo(Path(folder)), layers=["3", "6"], **settings)
+    return pellucid.explain(make_network(), draw_photo(Path(folder), seed), layers=["3", "6"], **settings)
 
 
 def make_atlas(folder: Path | str = ".") -> pellucid.Atlas:
