@@ -355,3 +355,24 @@ def train_striped(shortcut: bool, *, steps: int = 120, seed: int = 0) -> pelluci
     return pellucid.wrap(
         module.eval(), size=32, mean=0.5, std=0.25, labels=["upright", "lying"], name="striped", default_layer="things"
     )
+
+
+def points_at_corner(model: pellucid.Model, scene: np.ndarray, layer: str = "things") -> tuple[bool, bool, bool, bool]:
+    """Whether the corner is where attribution is highest, where the group that adds most is strongest, and whether the
+    answer changes when it is removed, or when as large a place in the opposite corner is."""
+    image = torch.from_numpy(scene)
+    recorded = pellucid.record(model, scene[None], layer)[layer]
+    rows, columns = recorded.values.shape[1:3]
+    size = -(-MARK * rows // scene.shape[1]) + 1  # what the square reaches
+    found = pellucid.attribute(model, image, layer=layer, target="logits:1")
+    first = np.unravel_index(found.positions().argmax(), (rows, columns))
+    groups = pellucid.factorize(recorded, 4)
+    leading = int(found.by_group(groups).argmax())
+    place = np.unravel_index(groups.spatial[0, :, :, leading].argmax(), (rows, columns))
+    inside = [bool(row >= rows - size and column >= columns - size) for row, column in (first, place)]
+    changes = [
+        pellucid.intervene(model, image, layer=layer, remove=[pellucid.Region(top, left, size, size)], fill="mean")
+        for top, left in ((rows - size, columns - size), (0, 0))
+    ]
+    flips = [bool(each.logits_before.argmax() == 1 and each.logits_after.argmax() == 0) for each in changes]
+    return inside[0], inside[1], flips[0], flips[1]

@@ -20,20 +20,22 @@ import torch
 from _known_networks import (
     CLEAR,
     FAINT,
-    MARK,
     PATTERNS,
     draw_scenes,
     draw_striped,
     fool,
     planted_network,
+    points_at_corner,
     train_striped,
     with_two_meanings,
 )
+from PIL import Image
 
 import pellucid
 from pellucid.atlas.sources import open_images
 from pellucid.trust import (
     SAME_CAUSE,
+    Feature,
     RenderingEvidence,
     Survey,
     judge_renderings,
@@ -124,7 +126,7 @@ def report_meanings(
 
 def _parts(model: pellucid.Model, both: pellucid.Model, layer: str, survey: Survey, index: int, other: int) -> bool:
     """Whether at least 3 of the 16 exemplars are of either part."""
-    exemplars = survey.exemplars(pellucid.trust.Feature(layer, index))
+    exemplars = survey.exemplars(Feature(layer, index))
     values = pellucid.record(model, survey.load(exemplars, both), layer)[layer].values
     own = sum(bool(values[n, e.row, e.column, index] >= e.value * 0.999) for n, e in enumerate(exemplars))
     return 3 <= own <= len(exemplars) - 3
@@ -146,25 +148,34 @@ def report_shortcut(count: int = 100) -> None:
         )
 
 
-def points_at_corner(model: pellucid.Model, scene: np.ndarray, layer: str = "things") -> tuple[bool, bool, bool, bool]:
-    """Whether the corner is where attribution is highest, where the group that adds most is strongest, and whether the
-    answer changes when it is removed, or when as large a place in the opposite corner is."""
-    image = torch.from_numpy(scene)
-    recorded = pellucid.record(model, scene[None], layer)[layer]
-    rows, columns = recorded.values.shape[1:3]
-    size = -(-MARK * rows // scene.shape[1]) + 1  # what the square reaches
-    found = pellucid.attribute(model, image, layer=layer, target="logits:1")
-    first = np.unravel_index(found.positions().argmax(), (rows, columns))
-    groups = pellucid.factorize(recorded, 4)
-    leading = int(found.by_group(groups).argmax())
-    place = np.unravel_index(groups.spatial[0, :, :, leading].argmax(), (rows, columns))
-    inside = [bool(row >= rows - size and column >= columns - size) for row, column in (first, place)]
-    changes = [
-        pellucid.intervene(model, image, layer=layer, remove=[pellucid.Region(top, left, size, size)], fill="mean")
-        for top, left in ((rows - size, columns - size), (0, 0))
-    ]
-    flips = [bool(each.logits_before.argmax() == 1 and each.logits_after.argmax() == 0) for each in changes]
-    return inside[0], inside[1], flips[0], flips[1]
+def draw_example(path: Path, rows: int = 3, side: int = 96) -> None:
+    """Write renderings of honest units, then of fooled ones, each beside the scenes that fire its unit most."""
+    scenes = draw_scenes(600)
+    decoys, honest = {9: 36, 20: 50, 34: 13}, [7, 28, 46]
+    fooled = fool(planted_network(), "patterns", "parts", decoys, torch.from_numpy(scenes[:200]), steps=64)
+    units = [*honest, *decoys][: 2 * rows]
+    made = pellucid.render(fooled.model, [f"patterns:{index}" for index in units], size=64, steps=64)
+    survey = survey_images(fooled.model, scenes[200:], "patterns")
+    evidence = judge_renderings(fooled.model, made, survey)
+    sheet = np.ones((len(units) * (side + 6) + 12, 8 * (side + 6) + 12, 3), np.float32)
+    for row, (index, image) in enumerate(zip(units, made.images, strict=True)):
+        tiles = [image]
+        for each in survey.exemplars(Feature("patterns", index), 7):
+            # A position of this layer sees 13 px around every second pixel.
+            top, left = (min(max(2 * at - 8, 0), 16) for at in (each.row, each.column))
+            tiles.append(scenes[200 + each.number, :, top : top + 16, left : left + 16].transpose(1, 2, 0))
+        for column, tile in enumerate(tiles):
+            above = row * (side + 6) + (12 if row >= len(honest) else 0)
+            before = column * (side + 6) + (12 if column else 0)
+            sheet[above : above + side, before : before + side] = enlarged(tile, side)
+        print(next(each.sentence for each in evidence if each.name == SAME_CAUSE and each.about.endswith(f":{index}")))
+    Image.fromarray((sheet * 255).round().astype(np.uint8)).save(path, quality=85, method=6)
+
+
+def enlarged(tile: np.ndarray, side: int) -> np.ndarray:
+    """The tile at `side` px, smoothly."""
+    picture = Image.fromarray((tile * 255).round().astype(np.uint8)).resize((side, side), Image.Resampling.BICUBIC)
+    return np.asarray(picture, np.float32) / 255
 
 
 def report_planted() -> None:
@@ -222,7 +233,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, help="tar or folder of natural photos, for the embedded network")
     parser.add_argument("--layers", nargs="+", default=["mixed4b", "mixed4a", "mixed4c", "mixed4d"])
+    parser.add_argument("--picture", type=Path, help="write a picture of honest and fooled units here, and no more")
     options = parser.parse_args()
+    if options.picture:
+        draw_example(options.picture)
+        return
     report_planted()
     report_shortcut()
     if options.photos:
