@@ -143,7 +143,7 @@ GALLERY = [
         "DeepDream",
         """
         layers = ["mixed3b", "mixed4a", "mixed4d"]
-        made = [pellucid.dream(model, cup, layer).permute(1, 2, 0).numpy() for layer in layers]
+        made = [pellucid.dream(model, cup, layer) for layer in layers]
         shown = np.stack([cup.permute(1, 2, 0).numpy(), *made])
         """,
         4,
@@ -173,7 +173,7 @@ def sheet(pictures: np.ndarray, columns: int, gap: int = 6) -> Image.Image:
     for number, picture in enumerate(pictures):
         top, left = number // columns * (height + gap), number % columns * (width + gap)
         whole[top : top + height, left : left + width] = picture
-    return to_picture(whole.transpose(2, 0, 1))
+    return to_picture(whole)
 
 
 def make(entry: Entry, names: dict[str, Any]) -> None:

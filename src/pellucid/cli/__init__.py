@@ -1,4 +1,4 @@
-"""The command line: `pellucid models | layers | render | explain | dream | atlas`. It parses, calls and prints."""
+"""The command line: `pellucid explain | render | dream | atlas | serve | models | layers`."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from rich.table import Table
 from .. import __version__
 from ..errors import PellucidError
 from ._atlas import atlas
+from ._completion import completion
 from ._options import MODEL, QUIET, SEED, WEIGHTS, load_model
 from ._progress import bars
 from ._serve import serve
@@ -23,17 +24,32 @@ _NO_CACHE = click.option("--no-cache", is_flag=True, help="Render anew, and keep
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="pellucid")
 def cli() -> None:
-    """See what a vision network sees, and test why it decides."""
+    """See what a vision network sees, and test why it decides.
+
+    \b
+    Examples:
+      pellucid explain photo.jpg
+      pellucid render mixed4d:26 --out out/
+      pellucid atlas build photos/ --out atlas/
+      pellucid COMMAND --help
+    """
 
 
 cli.add_command(atlas)
 cli.add_command(serve)
+cli.add_command(completion)
 
 
-@cli.command()
+@cli.command(short_help="List the networks that can be loaded.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def models(as_json: bool) -> None:
-    """List the networks that can be loaded, and where their weights are."""
+    """List the networks that can be loaded, and where their weights are.
+
+    \b
+    Examples:
+      pellucid models
+      pellucid models --json
+    """
     from ..models import known_models
 
     known = known_models()
@@ -43,14 +59,21 @@ def models(as_json: bool) -> None:
     _print_table(("name", "what", "from where"), [(one.name, one.summary, one.where) for one in known])
 
 
-@cli.command()
+@cli.command(short_help="List a network's layers.")
 @MODEL
 @WEIGHTS
 @click.option("--all", "everything", is_flag=True, help="Also the parts inside blocks.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @QUIET
 def layers(name: str, weights: str | None, everything: bool, as_json: bool, quiet: bool) -> None:
-    """List a network's layers: name, kind, channels, size, receptive field."""
+    """List a network's layers: name, kind, channels, size, receptive field.
+
+    \b
+    Examples:
+      pellucid layers
+      pellucid layers --model inception_v1 --all
+      pellucid layers --model timm:resnet50 --json
+    """
     from ..models import receptive_fields
 
     with bars(quiet) as progress:
@@ -101,15 +124,21 @@ def layers(name: str, weights: str | None, everything: bool, as_json: bool, quie
 @MODEL
 @WEIGHTS
 @click.option("--size", type=int, help="Height and width, px.  [default: the model's own]")
-@click.option("--steps", default=None, type=int, help="Of the optimizer.")
+@click.option("--steps", default=None, type=int, help="Of the optimizer.  [default: 256]")
 @SEED
 @click.option("--copies", default=1, show_default=True, help="Different images of each target (diversity).")
 @click.option("--negative", is_flag=True, help="What suppresses the targets instead of what raises them.")
 @click.option("--alpha", is_flag=True, help="A transparent ground where the target needs nothing.")
 @click.option("--maco", is_flag=True, help="Keep the spectrum of natural photos, optimize its phase.")
-@click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"]), default="auto", show_default=True)
-@click.option("--batch", type=int, help="Images at a time.")
-@click.option("--snapshots", default="", help="Steps whose images to keep, as 32,64,128.")
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "float32", "bfloat16"]),
+    default="auto",
+    show_default=True,
+    help="Of arithmetic; auto takes bfloat16 where the processor computes in it.",
+)
+@click.option("--batch", type=int, help="Images at a time.  [default: what suits the machine]")
+@click.option("--snapshots", default="", help="Steps whose images to keep as well, as 32,64,128.  [default: none]")
 @click.option("--out", default="out", show_default=True, type=click.Path(), help="Folder for PNGs and render.json.")
 @_NO_CACHE
 @QUIET
@@ -131,7 +160,18 @@ def render(
     no_cache: bool,
     quiet: bool,
 ) -> None:
-    """Render what TARGETS respond to: `mixed4d:426`, `mixed4d:426@4,1`, `mixed4d:*`, "logits:Labrador retriever" …"""
+    """Render what TARGETS respond to, as pictures.
+
+    A target is a channel (mixed4d:26), one at a position (mixed4d:26@4,1) or at the centre (mixed4d:26@centre),
+    several (mixed4d:0-63), a whole layer (mixed4d:*), or a class (logits:lemon).
+
+    \b
+    Examples:
+      pellucid render mixed4d:26 mixed4a:11 --out out/
+      pellucid render "logits:Labrador retriever" --size 224 --steps 512
+      pellucid render mixed4d:26 --copies 4
+      pellucid render mixed4d:26@centre --alpha
+    """
     from ..features import render as render_targets, render_diverse, render_magnitude_constrained
     from ..store import RenderCache
 
@@ -174,18 +214,32 @@ def render(
             raise click.ClickException("interrupted: the images are as far as they got.")
 
 
-@cli.command()
+@cli.command(short_help="Explain what a network sees in a photo and why it decides.")
 @click.argument("photo", type=click.Path(), required=False)
 @MODEL
 @WEIGHTS
-@click.option("--layer", "layer_names", multiple=True, help="Layer to show; may be given several times.")
-@click.option("--class", "classes", multiple=True, help="Class to explain; two are compared.")
+@click.option(
+    "--layer", "layer_names", multiple=True, help="Layer to show; may be repeated.  [default: two of the model's]"
+)
+@click.option(
+    "--class", "classes", multiple=True, help="Class to explain; two are compared.  [default: the 5 most probable]"
+)
 @click.option("--groups", default=None, type=int, help="How many groups to show first.  [default: 6]")
-@click.option("--method", type=click.Choice(["linear", "integrated", "relaxed"]), default="linear", show_default=True)
+@click.option(
+    "--method",
+    type=click.Choice(["linear", "integrated", "relaxed"]),
+    default="linear",
+    show_default=True,
+    help="Of attribution to the classes.",
+)
 @click.option("--quick", is_flag=True, help="Coarser icons, and grids made of them: a first look.")
 @click.option("--grid-seconds", type=float, help="For each activation grid; 0 makes it of icons.  [default: 20]")
-@click.option("--icon-size", default=None, type=int, help="Side of the rendered channels, px.")
-@click.option("--icon-steps", default=None, type=int, help="Optimizer steps for each of them.")
+@click.option(
+    "--icon-size", default=None, type=int, help="Side of the rendered channels, px.  [default: 96, with --quick 64]"
+)
+@click.option(
+    "--icon-steps", default=None, type=int, help="Optimizer steps for each of them.  [default: 64, with --quick 24]"
+)
 @SEED
 @click.option(
     "--out", default="report.html", show_default=True, type=click.Path(), help="Page (.html) or bundle (.zip)."
@@ -211,7 +265,18 @@ def explain(
     no_cache: bool,
     quiet: bool,
 ) -> None:
-    """Explain what a network sees in PHOTO and why it decides, in one page; without PHOTO, in one of a cup."""
+    """Explain what a network sees in PHOTO and why it decides, in one page.
+
+    Without PHOTO, it is about the photo of a cup that comes with the package.
+
+    \b
+    Examples:
+      pellucid explain
+      pellucid explain photo.jpg --out mine.html
+      pellucid explain photo.jpg --model inception_v1 --layer mixed4a --layer mixed4d
+      pellucid explain photo.jpg --class "Labrador retriever" --class "golden retriever"
+      pellucid explain photo.jpg --quick --json numbers.json
+    """
     from ..explain import explain as explain_photo
     from ..models import example_photos
     from ..pictures import open_picture
@@ -248,7 +313,7 @@ def explain(
     click.echo(explanation.save(out))
 
 
-@cli.command()
+@cli.command(short_help="Put more of what a layer sees into a photo (DeepDream).")
 @click.argument("photo", type=click.Path())
 @click.option("--layer", "goal", required=True, help="Layer or target to dream of: mixed4c, mixed4d:426.")
 @MODEL
@@ -256,12 +321,18 @@ def explain(
 @click.option("--octaves", default=4, show_default=True, help="Sizes, each 1.4 times the one before.")
 @click.option("--steps", default=12, show_default=True, help="At each octave.")
 @SEED
-@click.option("--out", default="dream.png", show_default=True, type=click.Path())
+@click.option("--out", default="dream.png", show_default=True, type=click.Path(), help="File for the picture.")
 @QUIET
 def dream(
     photo: str, goal: str, name: str, weights: str | None, octaves: int, steps: int, seed: int, out: str, quiet: bool
 ) -> None:
-    """Put more of everything that a layer sees into PHOTO (DeepDream), at its own size."""
+    """Put more of everything that a layer sees into PHOTO (DeepDream), at its own size.
+
+    \b
+    Examples:
+      pellucid dream photo.jpg --layer mixed4c
+      pellucid dream photo.jpg --layer mixed4d:26 --octaves 3 --steps 20 --out cat.png
+    """
     from io import BytesIO
 
     from ..features import dream as dream_of

@@ -17,10 +17,16 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 
 @click.group()
 def atlas() -> None:
-    """Map everything that a layer sees in many images."""
+    """Map everything that a layer sees in many images.
+
+    \b
+    Examples:
+      pellucid atlas build photos/ --out atlas/
+      pellucid atlas open atlas/
+    """
 
 
-@atlas.command()
+@atlas.command(short_help="Build the atlas of a folder of images, a tar, Parquet …")
 @_IMAGES
 @MODEL
 @WEIGHTS
@@ -29,10 +35,16 @@ def atlas() -> None:
 @click.option("--per-image", default="1", show_default=True, help="Activations of each image and layer, or `all`.")
 @click.option("--grids", default="10,20,40", show_default=True, help="Cells a side, coarse to fine.")
 @click.option(
-    "--projection", default="umap", show_default=True, type=click.Choice(["umap", "pacmap", "tsne", "pca", "cuml"])
+    "--projection",
+    default="umap",
+    show_default=True,
+    type=click.Choice(["umap", "pacmap", "tsne", "pca", "cuml"]),
+    help="How vectors are laid out in the plane; cuml is UMAP on a GPU.",
 )
 @click.option("--least", default=5, show_default=True, help="Leave out cells of fewer activations.")
-@click.option("--icon-size", type=int, help="Side of the cells' icons, px.")
+@click.option(
+    "--icon-size", type=int, help="Side of the cells' icons, px.  [default: half the model's size, 96 at least]"
+)
 @click.option("--icon-steps", default=64, show_default=True, help="Optimizer steps for each of them.")
 @click.option("--tries", default=1, show_default=True, help="Renderings of each cell, of which the best is kept.")
 @click.option("--resume", is_flag=True, help="Go on with an atlas that is there.")
@@ -55,7 +67,15 @@ def build(
     seed: int,
     quiet: bool,
 ) -> None:
-    """Build the atlas of IMAGES: a folder, a tar, a Parquet file, a Hugging Face dataset."""
+    """Build the atlas of IMAGES: a folder, a tar, a Parquet file, a Hugging Face dataset.
+
+    \b
+    Examples:
+      pellucid atlas build photos/ --out atlas/
+      pellucid atlas build photos/ --out atlas/ --resume
+      pellucid atlas build photos.tar --layers mixed4a,mixed4d --grids 10,20 --per-image all
+      pellucid atlas build photos/ --model inception_v1 --layers mixed4c --projection pacmap
+    """
     from ..atlas import build_atlas
 
     try:
@@ -92,7 +112,13 @@ def build(
 @click.option("--refit", is_flag=True, help="Lay everything out anew instead of placing the new among the old.")
 @QUIET
 def add(images: str, folder: str, refit: bool, quiet: bool) -> None:
-    """Add IMAGES to ATLAS; only what changes is computed again."""
+    """Add IMAGES to ATLAS; only what changes is computed again.
+
+    \b
+    Examples:
+      pellucid atlas add more_photos/ atlas/
+      pellucid atlas add more_photos/ atlas/ --refit
+    """
     from ..atlas import add_images
 
     with bars(quiet) as progress:
@@ -107,31 +133,49 @@ def add(images: str, folder: str, refit: bool, quiet: bool) -> None:
 @click.option("--no-browser", is_flag=True, help="Only write the page and say where it is.")
 @QUIET
 def open_page(folder: str, no_browser: bool, quiet: bool) -> None:
-    """Write the page of ATLAS into it, and open it."""
+    """Write the page of ATLAS into it, and open it.
+
+    \b
+    Examples:
+      pellucid atlas open atlas/
+      pellucid atlas open atlas/ --no-browser
+    """
     page = _exported(folder, Path(folder) / "page", quiet)
     click.echo(page)
     if not no_browser:
         click.launch(page.resolve().as_uri())
 
 
-@atlas.command()
+@atlas.command(short_help="Write the page of an atlas for any server of files.")
 @_FOLDER
 @click.option("--out", default="site", show_default=True, type=click.Path(), help="Folder, one .html file, or .zip.")
 @click.option("--no-photos", is_flag=True, help="Show no piece of a real image: for images that may not be given away.")
 @QUIET
 def export(folder: str, out: str, no_photos: bool, quiet: bool) -> None:
-    """Write the page of ATLAS for any server of files: a folder, or one file that holds everything."""
+    """Write the page of ATLAS for any server of files: a folder, or one file that holds everything.
+
+    \b
+    Examples:
+      pellucid atlas export atlas/ --out site/
+      pellucid atlas export atlas/ --out atlas.html --no-photos
+    """
     click.echo(_exported(folder, Path(out), quiet, photos=not no_photos))
 
 
-@atlas.command()
+@atlas.command(short_help="Map what tells two classes apart.")
 @_FOLDER
 @click.argument("first")
 @click.argument("second")
 @_LAYER
 @QUIET
 def compare(folder: str, first: str, second: str, layer: str | None, quiet: bool) -> None:
-    """Map what tells the classes FIRST and SECOND apart, and keep it in ATLAS."""
+    """Map what tells the classes FIRST and SECOND apart, and keep it in ATLAS.
+
+    \b
+    Examples:
+      pellucid atlas compare atlas/ "sports car" convertible
+      pellucid atlas compare atlas/ lemon orange --layer mixed4d
+    """
     from ..atlas import compare_classes
 
     with bars(quiet) as progress:
@@ -142,13 +186,19 @@ def compare(folder: str, first: str, second: str, layer: str | None, quiet: bool
     )
 
 
-@atlas.command("class")
+@atlas.command("class", short_help="Map only what argues for one class.")
 @_FOLDER
 @click.argument("label")
 @_LAYER
 @QUIET
 def one_class(folder: str, label: str, layer: str | None, quiet: bool) -> None:
-    """Map only what argues for the class LABEL, and keep it in ATLAS."""
+    """Map only what argues for the class LABEL, and keep it in ATLAS.
+
+    \b
+    Examples:
+      pellucid atlas class atlas/ lemon
+      pellucid atlas class atlas/ "sports car" --layer mixed4d
+    """
     from ..atlas import class_atlas
 
     with bars(quiet) as progress:
@@ -159,7 +209,7 @@ def one_class(folder: str, label: str, layer: str | None, quiet: bool) -> None:
     )
 
 
-@atlas.command()
+@atlas.command(short_help="Paste a cell's icon on photos: is another class seen?")
 @_FOLDER
 @click.option("--from", "source", help="Class of the photos.")
 @click.option("--to", "aim", help="Class that the network shall see instead.")
@@ -186,7 +236,14 @@ def patch(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Paste a cell's icon on photos of one class: does the network see another, and more often than with controls?"""
+    """Paste a cell's icon on photos of one class: does the network see another, and more often than with controls?
+
+    \b
+    Examples:
+      pellucid atlas patch atlas/ --from mantis --to snail --images photos/
+      pellucid atlas patch atlas/ --from mantis --to snail --images photos/ --cell 3,5 --grid 10
+      pellucid atlas patch atlas/ --search --count 12 --images photos.tar --json
+    """
     from ..atlas import search_patches, try_patch
 
     if search == bool(source or aim):
@@ -222,7 +279,13 @@ def patch(
 @_JSON
 @QUIET
 def place(folder: str, photo: str, as_json: bool, quiet: bool) -> None:
-    """Say which cells of ATLAS a PHOTO visits, layer by layer."""
+    """Say which cells of ATLAS a PHOTO visits, layer by layer.
+
+    \b
+    Examples:
+      pellucid atlas place atlas/ photo.jpg
+      pellucid atlas place atlas/ photo.jpg --json
+    """
     from ..atlas import place_photo
 
     with bars(quiet) as progress:
@@ -252,7 +315,10 @@ def _opened(folder: str, progress: Any) -> tuple[Any, Any]:
     found = open_atlas(folder)
     model = load_model(found.manifest.model, found.manifest.weights, progress)
     if model.digest != found.manifest.digest:
-        raise InputError(f"the atlas is of {found.manifest.model} with other weights than the ones that are here now.")
+        raise InputError(
+            f"the atlas is of {found.manifest.model} with other weights than the ones that are "
+            "here now; put those back, or build the atlas anew in another folder."
+        )
     return found, model
 
 

@@ -21,7 +21,7 @@ class _Time(click.ParamType):
         return float(found[1]) * _UNITS[found[2]]
 
 
-@click.command()
+@click.command(short_help="Serve pages that explain dropped photos.")
 @click.argument("bundles", nargs=-1, metavar="[BUNDLE]…", type=click.Path())
 @click.option("--model", "names", multiple=True, help="Networks to choose from.  [default: tiny_inception]")
 @WEIGHTS
