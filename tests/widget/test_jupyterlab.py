@@ -83,6 +83,11 @@ class Lab:
     def address(self, name: str) -> str:
         return f"{self.root}/lab/tree/{name}?token={self.token}&reset"
 
+    def kernel_waits(self, name: str) -> bool:
+        """Whether the kernel of a notebook is joined to a page and has nothing to do."""
+        kernels = [entry["kernel"] for entry in json.loads(self.ask("/api/sessions")) if entry["path"] == name]
+        return any(kernel["execution_state"] == "idle" and kernel["connections"] for kernel in kernels)
+
     def end_kernels(self) -> None:
         for session in json.loads(self.ask("/api/sessions")):
             self.ask(f"/api/sessions/{session['id']}", "DELETE")
@@ -125,6 +130,11 @@ def write_notebook(lab: Lab, name: str) -> None:
 def open_notebook(lab: Lab, context, name: str):
     page = context.new_page()
     page.goto(lab.address(name))
+    # JupyterLab calls a notebook idle before it has a kernel, and what is run then is lost.
+    deadline = time.monotonic() + PATIENCE
+    while not lab.kernel_waits(name):
+        assert time.monotonic() < deadline, lab.log.read_text()
+        page.wait_for_timeout(200)
     page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
     return page
 
@@ -135,12 +145,11 @@ def run(page, place: int) -> str:
     prompt = cell.locator(".jp-InputPrompt")
     before = prompt.inner_text()
     deadline = time.monotonic() + PATIENCE
-    # A key that is pressed before everything of JupyterLab has come is lost.
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Shift+Enter")
     while prompt.inner_text() == before:
         assert time.monotonic() < deadline, "the cell does not run"
-        cell.locator(".cm-content").click()
-        page.keyboard.press("Shift+Enter")
-        page.wait_for_timeout(1000)
+        page.wait_for_timeout(20)
     while not re.search(r"\d", prompt.inner_text()):
         assert time.monotonic() < deadline, "the cell does not end"
         page.wait_for_timeout(50)
