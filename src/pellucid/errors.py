@@ -51,5 +51,10 @@ class MissingExtraError(PellucidError, ImportError):
 
 
 def missing_extra(package: str, extra: str) -> MissingExtraError:
-    """The exception for an optional `package` that `pip install 'pellucid[extra]'` provides."""
+    """The exception for an optional `package` that `pip install 'pellucid[extra]'` provides.
+
+    Example:
+        >>> str(missing_extra("umap-learn", "atlas"))
+        "umap-learn is not installed; pip install 'pellucid[atlas]' provides it."
+    """
     return MissingExtraError(f"{package} is not installed; pip install 'pellucid[{extra}]' provides it.")

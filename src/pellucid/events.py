@@ -28,4 +28,8 @@ Progress = Callable[[Event], None]
 
 
 def silent(event: Event) -> None:
-    """Drop an event: the default receiver."""
+    """Drop an event: the default receiver.
+
+    Example:
+        >>> silent(Event("rendering", 1))
+    """

@@ -38,12 +38,22 @@ def load_image(path: str | os.PathLike[str], *, size: int | tuple[int, int] | No
 
 
 def to_array(picture: Image.Image, channels: int = 3) -> np.ndarray:
-    """float32 [channels, height, width] in [0, 1] of a Pillow picture."""
+    """float32 [channels, height, width] in [0, 1] of a Pillow picture.
+
+    Example:
+        >>> to_array(Image.new("RGB", (30, 20))).shape
+        (3, 20, 30)
+    """
     return to_pixels(picture, channels).astype(np.float32) / 255
 
 
 def to_pixels(picture: Image.Image, channels: int = 3) -> np.ndarray:
-    """uint8 [channels, height, width] of a Pillow picture."""
+    """uint8 [channels, height, width] of a Pillow picture.
+
+    Example:
+        >>> to_pixels(Image.new("RGB", (30, 20)), channels=1).shape
+        (1, 20, 30)
+    """
     if channels not in (1, 3):
         raise InputError(f"a picture has 1 or 3 channels, and the model takes {channels}; give it an array instead.")
     array = np.asarray(picture.convert("RGB" if channels == 3 else "L"))
@@ -51,20 +61,36 @@ def to_pixels(picture: Image.Image, channels: int = 3) -> np.ndarray:
 
 
 def open_picture(path: str | os.PathLike[str], *, size: int | tuple[int, int] | None = None) -> Image.Image:
-    """The picture as an RGB Pillow image; arguments and errors are those of `load_image`."""
+    """The picture as an RGB Pillow image; arguments and errors are those of `load_image`.
+
+    Example:
+        >>> open_picture(pellucid.example_photos()["coffee"], size=64).size
+        (64, 64)
+    """
     path = Path(path)
     return _read(path, str(path), size)
 
 
 def decode_picture(content: bytes, name: str, *, size: int | tuple[int, int] | None = None) -> Image.Image:
-    """The picture in the bytes of a file, as `open_picture` gives it; `name` is what errors call it."""
+    """The picture in the bytes of a file, as `open_picture` gives it; `name` is what errors call it.
+
+    Example:
+        >>> content = pellucid.example_photos()["coffee"].read_bytes()
+        >>> decode_picture(content, "coffee", size=64).size
+        (64, 64)
+    """
     return _read(io.BytesIO(content), name, size)
 
 
 def fit_picture(
     picture: Image.Image, name: str = "the picture", *, size: int | tuple[int, int] | None = None
 ) -> Image.Image:
-    """A Pillow image as `open_picture` gives one from a file; `name` is what errors call it."""
+    """A Pillow image as `open_picture` gives one from a file; `name` is what errors call it.
+
+    Example:
+        >>> fit_picture(Image.new("RGB", (30, 20)), size=16).size
+        (16, 16)
+    """
     box = _box(size)
     try:
         picture = opaque(ImageOps.exif_transpose(picture))
@@ -154,6 +180,12 @@ _NO_WARNINGS = _NoWarnings()
 
 
 def opaque(picture: Image.Image) -> Image.Image:
+    """An RGB picture: transparent grounds become white, 16 bits and floating point numbers 8 bits.
+
+    Example:
+        >>> opaque(Image.new("RGBA", (30, 20))).getpixel((0, 0))
+        (255, 255, 255)
+    """
     if picture.mode.startswith("I") or picture.mode == "F":
         array = np.asarray(picture, dtype=np.float64)
         top = 65535 if picture.mode != "F" else max(float(array.max()), 1e-9)
@@ -166,7 +198,12 @@ def opaque(picture: Image.Image) -> Image.Image:
 
 
 def to_bytes(images: np.ndarray) -> np.ndarray:
-    """uint8 of values in [0, 1], rounded."""
+    """uint8 of values in [0, 1], rounded.
+
+    Example:
+        >>> to_bytes(np.array([0.0, 0.5, 1.0])).tolist()
+        [0, 128, 255]
+    """
     return (np.clip(images, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
@@ -174,6 +211,10 @@ def to_picture(image: np.ndarray) -> Image.Image:
     """A Pillow image of [height, width, channels] in [0, 1].
 
     One channel is grey, two grey and opacity, three RGB, four RGB and opacity; of more, their mean is shown.
+
+    Example:
+        >>> to_picture(np.zeros((20, 30, 3))).size
+        (30, 20)
     """
     if image.shape[2] > 4:
         image = image.mean(2, keepdims=True)

@@ -104,7 +104,12 @@ def page_html(bundle: Bundle, *, framed: bool = False) -> bytes:
 
 
 def served_html(result: str | None) -> bytes:
-    """The page as a server gives it, which asks for its data itself: of one result, or of all for `None`."""
+    """The page as a server gives it, which asks for its data itself: of one result, or of all for `None`.
+
+    Example:
+        >>> served_html(None)[:15]
+        b'<!doctype html>'
+    """
     page = _with_data({"serve": {"id": result}})
     return page.replace(_POLICY, _POLICY_SERVED, 1)
 

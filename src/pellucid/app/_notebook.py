@@ -45,6 +45,9 @@ def output_below(thing: _Shown, **kwargs: Any) -> Any:
 
     `None`, after which a notebook asks for `_repr_html_` and a terminal for `repr`, where there is no kernel, no
     anywidget, or no network for the widget to ask.
+
+    Example:
+        >>> output_below(explanation)  # doctest: +SKIP
     """
     if not in_kernel():
         return None
@@ -56,7 +59,11 @@ def output_below(thing: _Shown, **kwargs: Any) -> Any:
 
 
 def output_beside(thing: _Shown) -> Any:
-    """What stands beside a cell of marimo that ends with `thing`: its widget, or else its still page, or its name."""
+    """What stands beside a cell of marimo that ends with `thing`: its widget, or else its still page, or its name.
+
+    Example:
+        >>> output_beside(explanation)  # doctest: +SKIP
+    """
     try:
         return thing.widget()
     except PellucidError:
@@ -72,7 +79,12 @@ class _Still:
 
 
 def in_kernel() -> bool:
-    """Whether this is a kernel of Jupyter, whose front end shows HTML; not so in a terminal."""
+    """Whether this is a kernel of Jupyter, whose front end shows HTML; not so in a terminal.
+
+    Example:
+        >>> in_kernel()
+        False
+    """
     shell = _shell()
     return shell is not None and getattr(shell, "kernel", None) is not None
 
@@ -81,6 +93,10 @@ def page_below() -> bool:
     """Whether the notebook's front end runs the widget's script as soon as the widget is made, and keeps outputs in
     one document: JupyterLab and Notebook, whose server sets `JPY_SESSION_NAME`, and not VS Code, which may use the
     same server and leaves its notebook's path among the variables.
+
+    Example:
+        >>> page_below()
+        False
     """
     shell = _shell()
     names: dict[str, Any] = getattr(shell, "user_ns", {})

@@ -52,6 +52,10 @@ def to_bundle(atlas: Atlas, model: Model, *, photos: bool = True, progress: Prog
         photos: whether real images may be shown; without, the page holds no piece of any, and can be given away where
             the images may not.
         progress: receives an event for each grid.
+
+    Example:
+        >>> bundle = pellucid.atlas.to_bundle(atlas, model, photos=False)  # doctest: +SKIP
+        >>> pellucid.app.export_html(bundle, "atlas.html")  # doctest: +SKIP
     """
     manifest = atlas.manifest
     files: dict[str, bytes] = {}

@@ -145,6 +145,9 @@ def search_patches(
 
     Raises:
         InputError: no attribution is known, or there are too few photos.
+
+    Example:
+        >>> pellucid.atlas.search_patches(atlas, model, "photos/", count=4)[0].sentence  # doctest: +SKIP
     """
     laboratory = _Laboratory(
         atlas, model, open_images(images), layer or atlas.layers[-1], grid or atlas.grids[-1], seed, progress

@@ -64,6 +64,10 @@ def strength(target: Target, grids: Mapping[str, Tensor]) -> Tensor:
     Args:
         target: checked against the model.
         grids: for the target's layer, [n, channels, rows, columns].
+
+    Example:
+        >>> strength(pellucid.Channel("8", 1), {"8": torch.ones(2, 10, 4, 4)})
+        tensor([1., 1.])
     """
     grid = grids[layer_of(target)]
     middle = (grid.shape[2] // 2, grid.shape[3] // 2)

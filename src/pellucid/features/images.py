@@ -40,14 +40,24 @@ class Parametrization(Protocol):
 
 
 def to_colours(decorrelated: Tensor) -> Tensor:
-    """Pixels in (0, 1) from decorrelated, unbounded ones; other than 3 channels are taken as they are."""
+    """Pixels in (0, 1) from decorrelated, unbounded ones; other than 3 channels are taken as they are.
+
+    Example:
+        >>> to_colours(torch.zeros(1, 3, 2, 2)).unique()
+        tensor([0.5000])
+    """
     if decorrelated.shape[1] == 3:
         decorrelated = _mix(_COLOUR, decorrelated)
     return torch.sigmoid(decorrelated)
 
 
 def from_colours(pixels: Tensor) -> Tensor:
-    """Inverse of `to_colours`; pixels closer than 1/512 to 0 or 1 are moved there, since the inverse has no bound."""
+    """Inverse of `to_colours`; pixels closer than 1/512 to 0 or 1 are moved there, since the inverse has no bound.
+
+    Example:
+        >>> from_colours(to_colours(torch.ones(1, 3, 2, 2))).allclose(torch.ones(1, 3, 2, 2))
+        True
+    """
     unbounded = torch.logit(pixels, eps=1 / 512)
     if pixels.shape[1] == 3:
         return _mix(torch.linalg.inv(_COLOUR), unbounded)
@@ -61,7 +71,12 @@ def _mix(matrix: Tensor, image: Tensor) -> Tensor:
 
 
 def frequencies(height: int, width: int) -> Tensor:
-    """Spatial frequency of each entry of a real 2-D spectrum, cycles per pixel: [height, width // 2 + 1]."""
+    """Spatial frequency of each entry of a real 2-D spectrum, cycles per pixel: [height, width // 2 + 1].
+
+    Example:
+        >>> frequencies(4, 4)[0]
+        tensor([0.0000, 0.2500, 0.5000])
+    """
     return torch.hypot(torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None, :])
 
 
@@ -288,6 +303,10 @@ def encode_image(parametrization: Parametrization, pixels: Tensor) -> list[Tenso
 
     Raises:
         InputError: this parametrization has no inverse.
+
+    Example:
+        >>> encode_image(Pixel(), image[None])[0].shape
+        torch.Size([1, 3, 32, 32])
     """
     encode: Any = getattr(parametrization, "encode", None)
     if encode is None:

@@ -278,6 +278,10 @@ def cosine_weighted(grid: Tensor, vector: Tensor, power: float) -> Tensor:
         grid: h, [n, channels, rows, columns].
         vector: v, [channels].
         power: 0 for the plain dot product.
+
+    Example:
+        >>> cosine_weighted(torch.ones(1, 2, 1, 1), torch.tensor([2.0, 0.0]), power=1)
+        tensor([[[1.4142]]])
     """
     dot = torch.einsum("nchw,c->nhw", grid, vector)
     if power == 0:
@@ -493,12 +497,22 @@ def channel(layer: str, index: int) -> Objective:
 
 
 def neuron(layer: str, index: int, row: int | None = None, column: int | None = None) -> Objective:
-    """A channel at one position, by default the centre."""
+    """A channel at one position, by default the centre.
+
+    Example:
+        >>> neuron("mixed4d", 426, 4, 1)
+        neuron('mixed4d', 426, 4, 1)
+    """
     return Activation(Neuron(layer, index, row, column))
 
 
 def logit(label: int | str) -> Objective:
-    """A class."""
+    """A class.
+
+    Example:
+        >>> logit("lemon")
+        logit('lemon')
+    """
     return Activation(Logit(label))
 
 
@@ -511,7 +525,12 @@ def direction(
     cosine_power: float = 0.0,
     centred: bool = False,
 ) -> Objective:
-    """The projection on a vector of channels, everywhere, at one position or at the centre."""
+    """The projection on a vector of channels, everywhere, at one position or at the centre.
+
+    Example:
+        >>> pellucid.render(model, direction("8", [1.0] * 10, cosine_power=2), size=32, steps=4).images.shape
+        (1, 32, 32, 3)
+    """
     values = tuple(np.asarray(vector, dtype=float).reshape(-1).tolist())
     return Activation(Direction(layer, values, row, column, cosine_power, centred))
 
@@ -552,6 +571,10 @@ def from_json(value: Mapping[str, Any]) -> Objective:
 
     Raises:
         InputError: the value does not describe an objective.
+
+    Example:
+        >>> from_json(to_json(logit("lemon")))
+        logit('lemon')
     """
     try:
         fields = {key: _decode(item) for key, item in value.items() if key != "objective"}

@@ -89,7 +89,12 @@ GREY = 0.5
 
 
 def standard() -> tuple[Transform, ...]:
-    """Lucid's transforms: pad 12, jitter 8, scale 0.90 to 1.10, rotate ±10° (often not at all), jitter 4."""
+    """Lucid's transforms: pad 12, jitter 8, scale 0.90 to 1.10, rotate ±10° (often not at all), jitter 4.
+
+    Example:
+        >>> standard()[:2]
+        (Pad(pixels=12), Jitter(pixels=8))
+    """
     return (
         Pad(12),
         Jitter(8),
@@ -100,7 +105,12 @@ def standard() -> tuple[Transform, ...]:
 
 
 def crops() -> tuple[Transform, ...]:
-    """The transforms of magnitude-constrained rendering: crops of about a quarter of the side, noise of 0.1."""
+    """The transforms of magnitude-constrained rendering: crops of about a quarter of the side, noise of 0.1.
+
+    Example:
+        >>> crops()[0]
+        RandomCrop(mean=0.25, deviation=0.1)
+    """
     return (RandomCrop(0.25, 0.1), Noise(0.1))
 
 
@@ -111,6 +121,10 @@ def apply_transforms(images: Tensor, transforms: Sequence[Transform], generators
         images: [n, channels, height, width] in [0, 1].
         transforms: in the order in which they act.
         generators: one for each image.
+
+    Example:
+        >>> apply_transforms(image[None], [Pad(4), Jitter(8)], [torch.Generator().manual_seed(0)]).shape
+        torch.Size([1, 3, 32, 32])
     """
     original = (images.shape[2], images.shape[3])
     size: tuple[float, float] = original

@@ -23,7 +23,13 @@ Output = int | str | Callable[[Any], Tensor] | None
 
 @contextmanager
 def borrowed(module: nn.Module) -> Iterator[nn.Module]:
-    """The module in eval mode with frozen parameters; on leaving, each part is as it was, also after an exception."""
+    """The module in eval mode with frozen parameters; on leaving, each part is as it was, also after an exception.
+
+    Example:
+        >>> with borrowed(nn.Sequential(nn.Conv2d(3, 4, 3))) as module:
+        ...     module.training
+        False
+    """
     modes = [(part, part.training) for part in module.modules()]
     frozen = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
     try:

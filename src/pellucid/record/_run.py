@@ -32,6 +32,10 @@ def run(
     Raises:
         TargetError: no such layer.
         ModelError: a layer is never computed on this input, or its output has another form than at the usual size.
+
+    Example:
+        >>> run(model, image[None], ["8"])["8"].shape
+        torch.Size([1, 10, 10, 10])
     """
     edits = edits or {}
     wanted = {model.layer(name).name: model.layer(name) for name in [*layers, *edits]}

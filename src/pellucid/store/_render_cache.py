@@ -21,7 +21,12 @@ _LARGEST_WEBP = 16_383
 
 
 def cache_folder() -> Path:
-    """Where Pellucid keeps what can be made again: `PELLUCID_CACHE`, or the user's cache folder."""
+    """Where Pellucid keeps what can be made again: `PELLUCID_CACHE`, or the user's cache folder.
+
+    Example:
+        >>> cache_folder().is_absolute()
+        True
+    """
     return Path(os.environ.get("PELLUCID_CACHE") or platformdirs.user_cache_dir("pellucid"))
 
 

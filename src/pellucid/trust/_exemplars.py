@@ -44,6 +44,10 @@ def as_feature(model: Model, target: Target | str) -> Feature:
 
     Raises:
         TargetError: the model has no such unit, or the target is a position.
+
+    Example:
+        >>> as_feature(model, "8:1@2,2")
+        Feature(layer='8', index=1, vector=())
     """
     target = model.check(parse_target(target) if isinstance(target, str) else target)
     match target:
