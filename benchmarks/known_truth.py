@@ -11,6 +11,7 @@ same for a network that was taught with the same corners, where they mean nothin
 """
 
 import argparse
+import copy
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -217,22 +218,21 @@ def report_embedded(photos: Path, layers: Sequence[str], tuned: str) -> None:
     random = np.random.default_rng(0)
     chosen = random.permutation(len(source))[:3500]
     pixels = np.stack([source.load(int(number), model.size, 3) for number in chosen])
-    before = dict(zip(model.layers, [None, *model.layers], strict=False))
-    blocks = [name for name in before if name.startswith("mixed") and "." not in name]
+    blocks = [name for name in model.layers if name.startswith("mixed") and "." not in name]
     for layer in layers:
-        order = random.permutation(model.layers[layer].channels).tolist()
+        # The same units, whichever other layers are asked for.
+        order = copy.deepcopy(random).permutation(model.layers[layer].channels).tolist()
         decoys = dict(zip(order[:30], order[30:60], strict=True))
         title = f"{layer} of {model.name}{' (thresholds were chosen here)' if layer == tuned else ''}"
         earlier = blocks[blocks.index(layer) - 1]
         report_fooled(model, layer, earlier, decoys, order[60:120], _floats(pixels[:1500]), pixels[1500:], 64, title)
-        partners = dict(zip(order[:30], order[30:60], strict=True))
-        report_meanings(model, layer, partners, order[60:120], pixels[1500:], title)
+        report_meanings(model, layer, decoys, order[60:120], pixels[1500:], title)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, help="tar or folder of natural photos, for the embedded network")
-    parser.add_argument("--layers", nargs="+", default=["mixed4b", "mixed4a", "mixed4c", "mixed4d"])
+    parser.add_argument("--layers", nargs="+", default=["mixed4b", "mixed4d"])
     parser.add_argument("--picture", type=Path, help="write a picture of honest and fooled units here, and no more")
     options = parser.parse_args()
     if options.picture:

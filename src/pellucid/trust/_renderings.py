@@ -1,7 +1,7 @@
 """Whether renderings show what makes their units fire on natural images: measures, each beside a control."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -52,6 +52,9 @@ def misleading(evidence: Iterable[Evidence]) -> list[str]:
 
     Args:
         evidence: from `judge_renderings`.
+
+    Example:
+        >>> misleading(judge_renderings(model, rendering, "photos/"))  # doctest: +SKIP
     """
     against = [each for each in evidence if isinstance(each, RenderingEvidence) and each.says == "against"]
     return list(dict.fromkeys(each.about for each in against if each.name in (SAME_CAUSE, ACTIVATION)))
@@ -120,11 +123,11 @@ def judge_renderings(
     found: list[RenderingEvidence] = []
     for done, unit in enumerate(dict.fromkeys(units), 1):
         if unit.layer not in judged:
-            judged[unit.layer] = _InLayer(model, survey, unit.layer, layers, count, controls, seed)
+            judged[unit.layer] = _InLayer(model, survey, unit.layer, pictures, layers, count, controls, seed)
         places = [place for place, other in enumerate(units) if other == unit]
         beside = [place for place, other in enumerate(units) if other.layer == unit.layer and other != unit]
-        others = pictures[np.random.default_rng(seed).permutation(beside)[:controls]] if beside else None
-        found += judged[unit.layer].judge(unit, [texts[place] for place in places], pictures[places], others)
+        beside = np.random.default_rng(seed).permutation(np.asarray(beside, int))[:controls].tolist()
+        found += judged[unit.layer].judge(unit, {place: texts[place] for place in places}, beside)
         progress(Event(f"judging renderings of {model.name}", done, len(set(units)), "unit"))
     order = {f"rendering:{text}": place for place, text in enumerate(texts)}
     return sorted(found, key=lambda each: order.get(each.about, len(order)))
@@ -138,6 +141,7 @@ class _InLayer:
         model: Model,
         survey: Survey,
         name: str,
+        pictures: Tensor,
         layers: Sequence[str] | None,
         count: int,
         controls: int,
@@ -145,6 +149,8 @@ class _InLayer:
     ) -> None:
         self.model, self.survey, self.count = model, survey, count
         self.layer: Layer = model.layer(name)
+        self.pictures = at_own_size(model, pictures, name)
+        self.grids: dict[int, np.ndarray] = {}
         self.layers = (
             layers_before(model, self.layer) if layers is None else [model.layer(each).name for each in layers]
         )
@@ -157,38 +163,44 @@ class _InLayer:
         loaded = self.survey.load(self.survey.exemplars(unit, self.count), self.model)
         return read_routes(self.model, loaded, [unit] * len(loaded), self.layers)
 
-    def judge(
-        self, unit: Feature, texts: Sequence[str], pictures: Tensor, beside: Tensor | None
-    ) -> list[RenderingEvidence]:
+    def _firing(self, places: Sequence[int]) -> np.ndarray:
+        """What the layer does on some of the pictures, each read once: [n, positions, channels]."""
+        missing = [place for place in places if place not in self.grids]
+        if missing:
+            self.grids.update(zip(missing, _grids(self.model, self.pictures[missing], self.layer), strict=True))
+        return np.stack([self.grids[place] for place in places])
+
+    def judge(self, unit: Feature, texts: Mapping[int, str], beside: Sequence[int]) -> list[RenderingEvidence]:
         """The measures of all pictures of one unit.
 
         Args:
-            beside: pictures of other units of the layer, where there are any.
+            texts: by place among the pictures: what its target is called.
+            beside: places of pictures of other units.
         """
-        pictures = at_own_size(self.model, pictures, self.layer.name)
-        if beside is None:
-            others_are, compared = "with its parts scattered (same colours, same spectrum)", scramble(pictures, 0)
+        pictures = self.pictures[list(texts)]
+        if beside:
+            others_are, compared = f"on pictures of {len(beside)} other units, on average", self._firing(beside)
         else:
-            others_are = f"on pictures of {len(beside)} other units, on average"
-            compared = at_own_size(self.model, beside, self.layer.name)
+            others_are = "with its parts scattered (same colours, same spectrum)"
+            compared = _grids(self.model, scramble(pictures, 0), self.layer)
         natural = self.survey.values(unit)
         own = self.others.get(unit) or self._exemplars(unit)
         others = [routes for other, routes in self.others.items() if other != unit]
         seen = read_routes(self.model, pictures, [unit] * len(pictures), self.layers)
-        firing = _grids(self.model, torch.cat([pictures, compared]), self.layer)
+        firing = np.concatenate([self._firing(list(texts)), compared])
         values = (firing @ unit.weights(self.layer.channels)).max(1)
         shares = np.array([(natural < value).mean() for value in values])
-        raised = [_raised(grid.max(0), self.mean, self.deviation, unit.index) for grid in firing]
+        raised = np.array([_raised(grid.max(0), self.mean, self.deviation, unit.index) for grid in firing])
         found: list[RenderingEvidence] = []
-        for place, text in enumerate(texts):
+        for place, text in enumerate(texts.values()):
             about = f"rendering:{text}"
             # Each picture is compared with itself in pieces, or with all those of other units.
-            controls = [len(pictures) + place] if beside is None else slice(len(pictures), None)
+            controls = slice(len(pictures), None) if beside else [len(pictures) + place]
             control = float(shares[controls].mean())
             found.append(_activation(about, float(values[place]), float(shares[place]), control, natural, others_are))
             if unit.index >= 0 and self.layer.channels > 1:
-                control = float(np.asarray(raised)[controls].mean())
-                found.append(_identification(about, raised[place], control, self.layer, others_are))
+                control = float(raised[controls].mean())
+                found.append(_identification(about, float(raised[place]), control, self.layer, others_are))
             if not others:
                 continue
             for name in self.layers:
@@ -197,7 +209,7 @@ class _InLayer:
                     last = what == "route" and name == self.layers[-1]
                     found.append(_likeness_evidence(about, what, name, like, last))
         if others and self.layers:
-            about = f"rendering:{re.sub('~[0-9]+$', '', texts[0])}"
+            about = f"rendering:{re.sub('~[0-9]+$', '', next(iter(texts.values())))}"
             if len(texts) > 1:
                 found.append(_spread(about, self.layers[-1], seen, own, others))
             found.append(_meanings(about, self.layers[-1], seen, own, others))
@@ -360,6 +372,11 @@ def evidence_at_hand(rendering: "Rendering") -> list[RenderingEvidence]:
 
     Raises:
         InputError: the rendering is of another network.
+
+    Example:
+        >>> rendering = pellucid.render(pellucid.load(), "mixed4d:26", size=96, steps=1)
+        >>> evidence_at_hand(rendering)[0].name
+        'activation beside photos, in deviations'
     """
     from ..models import load, load_channel_statistics
 
