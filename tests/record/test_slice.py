@@ -1,6 +1,7 @@
 """Sliced networks against the networks themselves."""
 
 import copy
+import threading
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ import pellucid
 from pellucid.models import InceptionV1, borrowed
 from pellucid.models._same import SameConv2d
 from pellucid.record import Untraceable, run, slice_network
-from pellucid.record._slice import SpaceToDepthConv2d
+from pellucid.record._slice import SpaceToDepthConv2d, _Tracer
 
 NETS = {
     "plain": (plain_net, ["0", "3", "8", "logits"]),
@@ -347,3 +348,34 @@ def test_other_precisions():
     half = slice_network(model, ["block2"], size=(32, 32), dtype=torch.bfloat16)(images)["block2"]
     assert half.dtype == torch.bfloat16
     assert close(half.float(), expected["block2"], 0.1)
+
+
+def test_other_threads_run_modules_while_a_network_is_traced(monkeypatch):
+    traced, other = wrapped("plain"), wrapped("branched")
+    image = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    wanted = run(other, image, ["join"])["join"]
+    errors: list[Exception] = []
+    grids: list[torch.Tensor] = []
+
+    def elsewhere() -> None:
+        try:
+            grids.append(run(other, image, ["join"])["join"])
+        except Exception as error:
+            errors.append(error)
+
+    whole = _Tracer.call_module
+
+    def call_module(self, m, forward, args, kwargs):
+        if threading.current_thread() is threading.main_thread():
+            thread = threading.Thread(target=elsewhere)
+            thread.start()
+            thread.join()
+        return whole(self, m, forward, args, kwargs)
+
+    monkeypatch.setattr(_Tracer, "call_module", call_module)
+    sliced = slice_network(traced, ["3"], size=(32, 32))
+    assert not errors
+    assert len(grids) > 1
+    assert all(torch.equal(grid, wanted) for grid in grids)
+    with borrowed(traced.module):
+        torch.testing.assert_close(sliced(image)["3"], run(traced, image, ["3"])["3"], rtol=1e-4, atol=1e-4)

@@ -76,6 +76,13 @@ class Live:
         classes = [score.index for score in explanation.classes]
         return cls(explanation.model, explanation.image, classes=classes, groupings=explanation.groupings, lock=lock)
 
+    def prepare(self, layers: Iterable[str]) -> None:
+        """Do beforehand what the first question about each of these layers would wait for."""
+        with self._lock:
+            for name in list(layers)[-_MOST_TAILS:]:
+                self._tail(name)
+            self._record()
+
     def experiment(self, request: ExperimentRequest) -> ExperimentAnswer:
         """What the classes become when parts of a layer are changed together.
 

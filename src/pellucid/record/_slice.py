@@ -10,6 +10,7 @@ What cannot be traced runs through hooks instead (`run`), slower and with the sa
 import copy
 import inspect
 import operator
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -67,17 +68,29 @@ class SpaceToDepthConv2d(nn.Module):
         return F.conv2d(blocks.contiguous(memory_format=torch.channels_last), self.weight, self.bias)
 
 
+# While torch.fx traces, all modules of the process are called through it: one at a time.
+_TRACING = threading.Lock()
+
+
 class _Tracer(fx.Tracer):
-    """Keeps the node that each submodule's path ended at."""
+    """Keeps the node that each submodule's path ended at; modules that run in other threads meanwhile run as ever."""
 
     def __init__(self) -> None:
         super().__init__()
         self.ends: dict[str, Any] = {}
+        self._thread = threading.get_ident()
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        if threading.get_ident() != self._thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(m, _OWN_LEAVES) or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(self, m: nn.Module, forward: Callable[..., Any], args: tuple, kwargs: dict) -> Any:
+        if threading.get_ident() != self._thread:
+            return forward(*args, **kwargs)
         output = super().call_module(m, forward, args, kwargs)
         self.ends[self.path_of_module(m)] = output
         return output
@@ -220,6 +233,10 @@ def slice_network(
 
     Raises:
         Untraceable: tracing failed, or the rewritten part gave other numbers than the model.
+
+    Example:
+        >>> slice_network(model, ["8"], size=(32, 32))(image[None])["8"].shape
+        torch.Size([1, 10, 10, 10])
     """
     wanted = tuple(dict.fromkeys(model.layer(name) for name in layers))
     with borrowed(model.module), torch.no_grad():
@@ -262,7 +279,8 @@ def _trace(model: Model, layers: Sequence[Layer]) -> tuple[fx.Graph, nn.Module]:
     # Arguments beside the image keep their defaults; a transformer's attention mask is one.
     rest = list(inspect.signature(model.module.forward).parameters.values())[1:]
     defaults = {p.name: p.default for p in rest if p.default is not p.empty}
-    graph = tracer.trace(model.module, concrete_args=defaults)
+    with _TRACING:
+        graph = tracer.trace(model.module, concrete_args=defaults)
     output = next(node for node in graph.nodes if node.op == "output")
     ends = [tracer.ends[layer.path].node if layer.path else model.logits_of(output.args[0]) for layer in layers]
     if not all(isinstance(end, fx.Node) for end in ends):

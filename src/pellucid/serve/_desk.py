@@ -420,6 +420,7 @@ class Desk:
         bundle = self._publish(job, explanation)
         live = dataclasses.replace(explanation, model=served.live)
         answers = Live.of(live, served.lock)
+        answers.prepare(explanation.layers)
         folder = self.folder / job.result.id
         write_bundle(bundle.manifest, bundle.files, folder / _BUNDLE)
         write_file(folder / _LIVE, safetensors.numpy.save(answers.arrays()))

@@ -1,0 +1,230 @@
+"""The pages of a running server in a real browser: a photo goes in, an explanation grows, questions are answered."""
+
+import functools
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import uvicorn
+from PIL import Image, ImageDraw
+
+import pellucid
+from pellucid.serve import Limits, _desk
+from pellucid.serve._app import make_app
+from pellucid.serve._desk import Desk
+from pellucid.serve._models import Served
+from pellucid.trust import intervene
+from tests.explain.drawn_network import make_network
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+LAYERS = ["1", "3"]
+
+
+@pytest.fixture
+def network() -> pellucid.Model:
+    return make_network()
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    random = np.random.default_rng(0)
+    drawn = Image.fromarray(random.integers(90, 160, (60, 60, 3), dtype=np.uint8))
+    ImageDraw.Draw(drawn).ellipse((10, 15, 40, 45), fill=(240, 220, 40))
+    drawn.save(tmp_path / "lemon.png")
+    return tmp_path / "lemon.png"
+
+
+@pytest.fixture
+def address(network: pellucid.Model, tmp_path: Path, monkeypatch) -> Iterator[str]:
+    """A running server of the drawn network, whose pictures take no time."""
+    quick = functools.partial(pellucid.explain, icon_size=16, icon_steps=2, grid_seconds=0, n_groups=3)
+    monkeypatch.setattr(_desk, "explain", quick)
+    cache = pellucid.RenderCache(tmp_path / "cache")
+    desk = Desk({"drawn": Served(lambda: network, cache)}, tmp_path / "kept", Limits(), cache)
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(make_app(desk, Limits()), log_level="error", ws="none"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(timeout=20)
+    listening.close()
+
+
+@pytest.fixture
+def opened(address: str) -> Iterator[Callable]:
+    """Opens a path; fails afterwards when a page complained or asked another host."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not executable:
+        pytest.skip("no chromium on this machine: the pages are not tested in a browser")
+    switches = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    complaints: list[str] = []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=switches)
+
+        def opened(path: str = "/", **options):
+            page = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options}).new_page()
+            page.set_default_timeout(20_000)
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
+            page.on(
+                "request",
+                lambda asked: (
+                    None if asked.url.startswith((address, "data:", "blob:")) else complaints.append(asked.url)
+                ),
+            )
+            page.goto(address + path)
+            return page
+
+        opened.complaints = complaints  # type: ignore[attr-defined]
+        yield opened
+        browser.close()
+    assert complaints == []
+
+
+def explain(page, picture: Path) -> None:
+    page.get_by_role("button", name="Choose a photo").wait_for()
+    page.set_input_files("input[type=file]", picture)
+    page.wait_for_url("**/r/*")
+
+
+def finished(page) -> None:
+    page.get_by_role("link", name="Save page").wait_for(timeout=60_000)
+
+
+def until(done: Callable[[], bool]) -> None:
+    """Waits for what happens soon; the page's own policy forbids to wait by a script in it."""
+    ends = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < ends
+        time.sleep(0.1)
+
+
+def test_a_photo_becomes_an_explanation(opened, picture: Path, network: pellucid.Model) -> None:
+    page = opened()
+    page.get_by_text("Nothing yet.").wait_for()
+    explain(page, picture)
+    finished(page)
+    logits = pellucid.record(network, pellucid.load_image(picture, size=24)[None], "logits")["logits"].values[0]
+    best = network.label(int(logits.argmax()))
+    page.get_by_text(f"drawn answers {best}").wait_for()
+    assert page.title() == "lemon · Pellucid"
+    for heading in ("What the network sees at a position", "Change several things at once"):
+        page.get_by_role("heading", name=heading).scroll_into_view_if_needed()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Save page").click()
+    assert download.value.suggested_filename == "lemon.html"
+    # The gallery leads back to it.
+    page.get_by_role("link", name="Pellucid").click()
+    page.get_by_role("link", name="lemon").click()
+    page.get_by_text(f"drawn answers {best}").wait_for()
+
+
+def test_several_changes_are_answered_by_the_network(opened, picture: Path, network: pellucid.Model) -> None:
+    page = opened()
+    explain(page, picture)
+    finished(page)
+    live = page.get_by_role("region", name="Change several things at once")
+    live.scroll_into_view_if_needed()
+    live.get_by_text("Channels", exact=True).click()
+    for channel in (0, 2):
+        live.get_by_role("button", name=f"channel {channel}", exact=True).click()
+        page.wait_for_url(f"**change=channel:{channel}:0")
+    live.get_by_text("answered in").wait_for()
+    image = pellucid.load_image(picture, size=48)
+    seen = Image.fromarray((image.permute(1, 2, 0).numpy() * 255 + 0.5).astype(np.uint8))
+    effect = intervene(network, seen, layer="3", remove=[0, 2])
+    now = effect.top(1)[0]
+    table = live.get_by_role("table")
+    shown = table.get_by_role("row", name=effect.model.label(int(effect.logits_before.argmax())))
+    index = int(effect.logits_before.argmax())
+    change = effect.logits_after[index] - effect.logits_before[index]
+    assert abs(float(shown.locator("td.number").first.inner_text().replace("−", "-")) - change) < 0.02
+    assert now.label in live.locator(".lead").inner_text()
+    # The view can be linked, and gone back from.
+    address = page.url
+    assert "live=3&change=channel:0:0&change=channel:2:0" in address
+    page.go_back()
+    page.wait_for_url(lambda url: "change=channel:2" not in url)
+    assert live.get_by_role("listitem").count() == 1
+    page.go_forward()
+    page.wait_for_url(address)
+    live.get_by_text("channel 2").first.wait_for()
+
+
+def test_a_part_of_the_photo(opened, picture: Path, network: pellucid.Model) -> None:
+    page = opened()
+    explain(page, picture)
+    finished(page)
+    region = page.get_by_role("region", name="What does the network see here?")
+    region.scroll_into_view_if_needed()
+    box = region.get_by_role("application").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.26, box["y"] + box["height"] * 0.26)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.49, box["y"] + box["height"] * 0.49, steps=4)
+    page.mouse.up()
+    region.get_by_role("heading", name="3").wait_for()
+    page.wait_for_url("**region=0.25,0.25,0.5,0.5")
+    photo = pellucid.load_image(picture, size=48)
+    seen = Image.fromarray((photo.permute(1, 2, 0).numpy() * 255 + 0.5).astype(np.uint8)).resize((24, 24), 1)
+    values = pellucid.record(network, np.asarray(seen).transpose(2, 0, 1)[None] / np.float32(255), "3")["3"].values[0]
+    inside = np.zeros((12, 12), bool)
+    inside[3:6, 3:6] = True
+    lead = values[inside].mean(0) - values[~inside].mean(0)
+    told = region.locator(".layer").filter(has=page.get_by_role("heading", name="3", exact=True))
+    names = told.locator(".name").all_inner_texts()
+    assert names == [str(channel) for channel in np.argsort(-lead)[:4] if lead[channel] > 0]
+    icon = told.locator("img[alt^='What excites']").first
+    icon.scroll_into_view_if_needed()
+    until(lambda: icon.evaluate("image => image.naturalWidth") >= 64)
+    page.reload()
+    region.scroll_into_view_if_needed()
+    region.get_by_role("heading", name="3").wait_for()
+
+
+def test_what_cannot_be_read_is_said_at_once(opened, tmp_path: Path) -> None:
+    page = opened()
+    page.get_by_role("button", name="Choose a photo").wait_for()
+    (tmp_path / "notes.txt").write_text("no picture")
+    page.set_input_files("input[type=file]", tmp_path / "notes.txt")
+    page.get_by_role("alert").get_by_text("“notes.txt” is not a picture that can be read here").wait_for()
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n, and then nothing")
+    page.set_input_files("input[type=file]", tmp_path / "broken.png")
+    page.get_by_role("alert").get_by_text("damaged").or_(
+        page.get_by_role("alert").get_by_text("not a picture")
+    ).wait_for()
+    # The browser itself notes that the server refused.
+    assert all("400" in complaint for complaint in opened.complaints)
+    opened.complaints.clear()
+
+
+def test_work_is_cancelled(opened, picture: Path, monkeypatch) -> None:
+    def endless(model, image, *, partial, progress, **settings):
+        pellucid.explain(model, image, layers=["3"], icon_size=16, icon_steps=1, grid_seconds=0, partial=partial)
+        while True:
+            threading.Event().wait(0.02)
+            progress(pellucid.Event("counting sheep", 3, 10))
+
+    monkeypatch.setattr(_desk, "explain", endless)
+    page = opened()
+    explain(page, picture)
+    page.get_by_text("Counting sheep").wait_for()
+    page.get_by_text("drawn answers").wait_for()
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_text("This was cancelled before it was finished.").wait_for()
+    page.get_by_role("link", name="Explain another photo").click()
+    page.get_by_text("Cancelled").wait_for()
+    page.get_by_role("button", name="Remove lemon").click()
+    page.get_by_text("Nothing yet.").wait_for()
+
+
+def test_a_result_that_is_not_there(opened) -> None:
+    page = opened("/r/000000000000000000")
+    page.get_by_role("heading", name="Not here").wait_for()
+    opened.complaints.clear()  # the browser notes the 404
