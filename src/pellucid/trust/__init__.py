@@ -1,5 +1,6 @@
 """Controls and measures that yield Evidence."""
 
+from ._curves import Curves as Curves, removal_curves as removal_curves
 from ._evidence import Evidence as Evidence, correlation as correlation
 from ._exemplars import (
     Exemplar as Exemplar,
@@ -14,6 +15,7 @@ from ._intervene import (
     intervene as intervene,
     intervene_each as intervene_each,
 )
+from ._randomized import Randomization as Randomization, randomize_cascade as randomize_cascade
 from ._renderings import (
     ACTIVATION as ACTIVATION,
     SAME_CAUSE as SAME_CAUSE,
@@ -22,4 +24,5 @@ from ._renderings import (
     judge_renderings as judge_renderings,
     misleading as misleading,
 )
+from ._stability import Stability as Stability, stability as stability
 from ._units import Region as Region
