@@ -287,14 +287,25 @@ def test_a_terminal_is_shown_words(explanation, monkeypatch) -> None:
     assert output_of(explanation, monkeypatch, None) == {}
 
 
-def test_a_notebook_is_shown_the_widget_and_keeps_a_still_page(explanation, monkeypatch) -> None:
-    shown = output_of(explanation, monkeypatch, Shell())
-    assert set(shown) == {VIEW, "text/html", "text/plain"}
-    assert shown["text/plain"] == repr(explanation)
-    assert "data-pellucid" not in shown["text/html"]
-    assert "&quot;frame&quot;:true" not in shown["text/html"]
-    code = Shell(__vsc_ipynb_file__="a.ipynb")
-    assert VIEW in output_of(explanation, monkeypatch, code, session="a.ipynb")
+@pytest.mark.parametrize("session", ["", "a.ipynb"])
+def test_vs_code_and_colab_are_shown_the_widget_and_keep_a_still_page(explanation, monkeypatch, session) -> None:
+    code = output_of(explanation, monkeypatch, Shell(__vsc_ipynb_file__="a.ipynb"), session)
+    monkeypatch.setitem(sys.modules, "google.colab", object())
+    for shown in (code, output_of(explanation, monkeypatch, Shell(), session)):
+        assert set(shown) == {VIEW, "text/html", "text/plain"}
+        assert shown["text/plain"] == repr(explanation)
+        assert "data-pellucid" not in shown["text/html"]
+        assert "&quot;frame&quot;:true" not in shown["text/html"]
+
+
+def test_a_notebook_that_a_program_runs_keeps_a_still_page_and_no_widget(explanation, sent, monkeypatch) -> None:
+    monkeypatch.setattr(_notebook, "_shell", Shell)
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    assert explanation._repr_mimebundle_() is None
+    assert sent == []
+    widget = explanation.widget()
+    assert set(widget._repr_mimebundle_()[0]) == {VIEW, "text/html", "text/plain"}
+    widget.close()
 
 
 def test_jupyterlab_keeps_nothing_that_needs_a_kernel(explanation, monkeypatch) -> None:

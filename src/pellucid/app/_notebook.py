@@ -43,13 +43,13 @@ class _Shown(Protocol):
 def output_below(thing: _Shown, **kwargs: Any) -> Any:
     """What stands below a cell of Jupyter that ends with `thing`, by media type: its widget and its still page.
 
-    `None`, after which a notebook asks for `_repr_html_` and a terminal for `repr`, where there is no kernel, no
-    anywidget, or no network for the widget to ask.
+    `None`, after which a notebook asks for `_repr_html_` and a terminal for `repr`, where nothing would show a widget,
+    or there is no anywidget, or no network for it to ask.
 
     Example:
         >>> output_below(explanation)  # doctest: +SKIP
     """
-    if not in_kernel():
+    if not _shows_widgets():
         return None
     try:
         data, metadata = thing.widget()._repr_mimebundle_(**kwargs)
@@ -91,16 +91,27 @@ def in_kernel() -> bool:
 
 def page_below() -> bool:
     """Whether the notebook's front end runs the widget's script as soon as the widget is made, and keeps outputs in
-    one document: JupyterLab and Notebook, whose server sets `JPY_SESSION_NAME`, and not VS Code, which may use the
-    same server and leaves its notebook's path among the variables.
+    one document: JupyterLab and Notebook, whose server sets `JPY_SESSION_NAME`, and neither VS Code nor Colab, which
+    may use the same server.
 
     Example:
         >>> page_below()
         False
     """
-    shell = _shell()
-    names: dict[str, Any] = getattr(shell, "user_ns", {})
-    return "JPY_SESSION_NAME" in os.environ and "__vsc_ipynb_file__" not in names
+    return "JPY_SESSION_NAME" in os.environ and not _other_front_end()
+
+
+def _shows_widgets() -> bool:
+    """Whether somebody looks at what the kernel shows. Where a program runs a notebook to keep its outputs, it would
+    keep the widget's state beside the still page.
+    """
+    return in_kernel() and (page_below() or _other_front_end())
+
+
+def _other_front_end() -> bool:
+    """Whether this is VS Code, which leaves its notebook's path among the variables, or Colab."""
+    names: dict[str, Any] = getattr(_shell(), "user_ns", {})
+    return "__vsc_ipynb_file__" in names or "google.colab" in sys.modules
 
 
 def _shell() -> Any:
