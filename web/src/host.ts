@@ -7,7 +7,15 @@ export interface Host {
 }
 
 /** What went wrong, in one sentence for a person. */
-export class HostError extends Error {}
+export class HostError extends Error {
+  /** Status of a server's answer; 0 where there was none. */
+  readonly status: number;
+
+  constructor(sentence: string, status = 0) {
+    super(sentence);
+    this.status = status;
+  }
+}
 
 /** The sentence of an error, whoever threw it. */
 export function sentenceOf(error: unknown): string {
@@ -35,7 +43,7 @@ async function ask<Answer>(address: string, options: RequestInit = {}): Promise<
   }
   if (answer.ok) return told as Answer;
   const { problem } = told as { problem?: unknown };
-  throw new HostError(typeof problem === "string" ? problem : `The server refused (${answer.status}).`);
+  throw new HostError(typeof problem === "string" ? problem : `The server refused (${answer.status}).`, answer.status);
 }
 
 const at = (id: string): string => `/api/results/${encodeURIComponent(id)}`;
@@ -44,6 +52,7 @@ const at = (id: string): string => `/api/results/${encodeURIComponent(id)}`;
 export const server = {
   status: () => ask<ServerStatus>("/api/status"),
   results: () => ask<{ results: Result[] }>("/api/results").then(({ results }) => results),
+  result: (id: string) => ask<Result>(at(id)),
   manifest: (id: string) => ask<{ revision: number }>(`${at(id)}/manifest`),
   cancel: (id: string) => ask<Result>(`${at(id)}/cancel`, { method: "POST", headers: CHANGES }),
   remove: (id: string) => ask<void>(at(id), { method: "DELETE", headers: CHANGES }),
@@ -73,16 +82,65 @@ export interface Work {
   unit: string;
 }
 
-/** Calls back at every change of a result until it is finished; the browser connects again by itself. */
-export function follow(id: string, onResult: (result: Result) => void, onWork: (work: Work) => void): () => void {
-  const source = new EventSource(`${at(id)}/events`);
-  source.addEventListener("result", (event) => {
-    const result = JSON.parse(event.data) as Result;
-    if (ended(result)) source.close();
-    onResult(result);
-  });
-  source.addEventListener("progress", (event) => onWork(JSON.parse(event.data) as Work));
-  return () => source.close();
+const AGAIN = 3000;
+
+/** Who is told of a result that changes. */
+export interface Follower {
+  result(result: Result): void;
+  work(work: Work): void;
+  /** The connection is lost, and made again as soon as can be. */
+  lost(): void;
+  /** The server has no such result any more; says so in one sentence. */
+  gone(sentence: string): void;
+}
+
+/** Tells of every change of a result until it is finished; returns how to stop. */
+export function follow(id: string, { result, work, lost, gone }: Follower): () => void {
+  let source: EventSource | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let stopped = false;
+
+  function connect(): void {
+    source = new EventSource(`${at(id)}/events`);
+    source.addEventListener("result", (event) => take(JSON.parse(event.data) as Result));
+    source.addEventListener("progress", (event) => work(JSON.parse(event.data) as Work));
+    source.addEventListener("error", () => void find());
+  }
+
+  function take(found: Result): void {
+    if (ended(found)) stop();
+    result(found);
+  }
+
+  /** An event source says neither why it failed nor, once it gave up, that it could be tried again. */
+  async function find(): Promise<void> {
+    if (stopped) return;
+    lost();
+    if (source?.readyState !== EventSource.CLOSED) return;
+    try {
+      const found = await server.result(id);
+      if (stopped) return;
+      take(found);
+    } catch (error) {
+      if (stopped) return;
+      if (error instanceof HostError && error.status === 404) {
+        stop();
+        gone(sentenceOf(error));
+        return;
+      }
+    }
+    clearTimeout(timer);
+    if (!stopped) timer = setTimeout(connect, AGAIN);
+  }
+
+  function stop(): void {
+    stopped = true;
+    clearTimeout(timer);
+    source?.close();
+  }
+
+  connect();
+  return stop;
 }
 
 /** Whether nothing more will change. */
