@@ -63,19 +63,24 @@ def package() -> griffe.Module:
     return loaded
 
 
-def public(module: griffe.Module) -> dict[str, griffe.Object | griffe.Alias]:
+def public(module: griffe.Module) -> dict[str, griffe.Object]:
     """The functions and classes that a module gives, in the order in which it names them."""
-    plain = not module.is_init_module
+    if module.is_init_module:
+        # What is imported there, and not its members: `pellucid.record` is a function and a folder.
+        paths = {name: path for name, path in module.imports.items() if path.startswith("pellucid.")}
+    else:
+        paths = {name: member.path for name, member in module.members.items() if not member.is_alias}
+    found = {name: _final(module.package, path) for name, path in paths.items() if not name.startswith("_")}
+    return {name: thing for name, thing in found.items() if thing.is_function or thing.is_class}
 
-    def given(name: str, member: griffe.Object | griffe.Alias) -> bool:
-        if name.startswith("_"):
-            return False
-        # An alias of another package's name leads nowhere, so it is not asked what it is.
-        if isinstance(member, griffe.Alias) and (plain or not member.target_path.startswith("pellucid.")):
-            return False
-        return member.is_function or member.is_class
 
-    return {name: member for name, member in module.members.items() if given(name, member)}
+def _final(package: griffe.Module, path: str) -> griffe.Object:
+    """The object at a path, through all modules that pass it on."""
+    parent, _, name = path.rpartition(".")
+    module = package if parent == "pellucid" else package[parent.removeprefix("pellucid.")]
+    if module.is_init_module and module.imports.get(name, path) != path:
+        return _final(package, module.imports[name])
+    return module[name]
 
 
 def page_of(part: str) -> str:
@@ -83,7 +88,7 @@ def page_of(part: str) -> str:
     return part.replace(".", "_") + ".md"
 
 
-def first_sentence(thing: griffe.Object | griffe.Alias) -> str:
+def first_sentence(thing: griffe.Object) -> str:
     """The first paragraph of a docstring in one line, as far as its first full stop."""
     text = thing.docstring.value.strip() if thing.docstring else ""
     line = " ".join(text.partition("\n\n")[0].split())
@@ -97,24 +102,18 @@ def reference() -> dict[Path, str]:
     pages: dict[Path, str] = {}
     where: dict[str, str] = {}
     for part, title in PARTS.items():
-        names = public(whole[part])
         text = [f"# {title}", "", f"::: pellucid.{part}", "    options:", "      members: false"]
         text += ["      show_root_heading: false", "      show_root_toc_entry: false", ""]
-        for name, thing in names.items():
+        for name, thing in public(whole[part]).items():
             text += [f"::: pellucid.{part}.{name}", ""]
-            where[thing.target_path if isinstance(thing, griffe.Alias) else thing.path] = (
-                f"{page_of(part)}#pellucid.{part}.{name}"
-            )
+            where[thing.path] = f"{page_of(part)}#pellucid.{part}.{name}"
         pages[folder / page_of(part)] = "\n".join(text)
 
     rows = []
     for name, thing in public(whole).items():
-        target = thing.target_path if isinstance(thing, griffe.Alias) else thing.path
-        final = whole[target.removeprefix("pellucid.")].canonical_path
-        link = next((there for path, there in where.items() if _final(whole, path) == final), None)
-        if link is None:
+        if thing.path not in where:
             raise LookupError(f"pellucid.{name} is on no page of the reference: add its part to PARTS")
-        rows.append(f"| [`{name}`]({link}) | {_cell(first_sentence(thing))} |")
+        rows.append(f"| [`{name}`]({where[thing.path]}) | {_cell(first_sentence(thing))} |")
     parts = [f"| [`pellucid.{part}`]({page_of(part)}) | {title} |" for part, title in PARTS.items()]
     pages[folder / "index.md"] = "\n".join(
         [
@@ -128,10 +127,6 @@ def reference() -> dict[Path, str]:
         ]
     )
     return pages
-
-
-def _final(whole: griffe.Module, path: str) -> str:
-    return whole[path.removeprefix("pellucid.")].canonical_path
 
 
 def _cell(text: str) -> str:
