@@ -44,7 +44,7 @@ pictures([photo.resize((160, 160)) for photo in photos()], NAMES, columns=5)
 # %%
 shutil.rmtree("out/atlas", ignore_errors=True)
 atlas = pellucid.build_atlas(
-    model, images, "out/atlas", layers=layer, grids=(7,), per_image=6, projection="tsne", icon_size=64, icon_steps=32
+    model, images, "out/atlas", layers=layer, grids=(7,), per_image=5, projection="tsne", icon_size=64, icon_steps=32
 )
 cells, icons = atlas.cells(layer), atlas.icons(layer)
 print(f"{atlas.images} images, {cells.counts.sum()} vectors in {len(cells)} cells")
@@ -103,20 +103,22 @@ pictures(
 # What the network answers to the images, and a map of one class: only vectors that argue for it.
 
 # %%
-answers = pellucid.record(model, pixels, "logits")["logits"].values.argmax(1)
+logits = pellucid.record(model, pixels, "logits")["logits"].values
+answers = logits.argmax(1)
 count = np.bincount(answers, minlength=len(atlas.labels))
 frequent = np.argsort(-count)[:6]
 bars([model.label(int(label)) for label in frequent], count[frequent], unit="pieces so answered")
 
 # %%
-# The commonest answer of all, and the commonest among pieces of another photo.
-source = int(frequent[0])
-home = int(np.bincount(whose[answers == source]).argmax())
-aim = int(np.bincount(answers[whose != home]).argmax())
-of_class = class_atlas(atlas, model, source, layer=layer, grid=5)
-print(f"{of_class.cells.counts.sum()} vectors argue for {model.label(source)}")
-assert (of_class.cells.attribution[:, source] > 0).all()
-atlas_map(of_class.cells, of_class.icons, side=72, width=4.5, title=f"what argues for {model.label(source)}")
+# The commonest answer of all, and the commonest among pieces of the photo of which the network is least sure.
+aim = int(frequent[0])
+sure = np.exp(logits).max(1) / np.exp(logits).sum(1)
+doubtful = int(np.argmin([sure[whose == photo].mean() for photo in range(len(NAMES))]))
+source = int(np.argmax(np.bincount(answers[whose == doubtful], minlength=len(count)) * (np.arange(len(count)) != aim)))
+of_class = class_atlas(atlas, model, aim, layer=layer, grid=5)
+print(f"{of_class.cells.counts.sum()} vectors argue for {model.label(aim)}")
+assert (of_class.cells.attribution[:, aim] > 0).all()
+atlas_map(of_class.cells, of_class.icons, side=72, width=4.5, title=f"what argues for {model.label(aim)}")
 
 # %% [markdown]
 # ## What tells two classes apart?
@@ -124,7 +126,7 @@ atlas_map(of_class.cells, of_class.icons, side=72, width=4.5, title=f"what argue
 # From left to right runs what a vector argues for the one less what it argues for the other.
 
 # %%
-pair = compare_classes(atlas, model, source, aim, layer=layer, grid=5)
+pair = compare_classes(atlas, model, source, aim, layer=layer, grid=4)
 across = pair.cells.attribution[:, aim] - pair.cells.attribution[:, source]
 assert np.corrcoef(pair.cells.places[:, 0], across)[0, 1] > 0.8
 title = f"← {model.label(source)}          {model.label(aim)} →"
@@ -138,7 +140,7 @@ atlas_map(pair.cells, pair.icons, side=72, width=4.5, title=title)
 # the same photos), beside controls: noise, patches of random cells, and crops of real images of the class aimed at.
 
 # %%
-fresh, _ = pieces(500, model.size[0], seed=1)
+fresh, _ = pieces(400, model.size[0], seed=1)
 trial = try_patch(atlas, model, list(fresh), source, aim, layer=layer, keep=False)
 print(trial.sentence)
 for share in trial.shares:

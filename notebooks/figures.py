@@ -25,8 +25,12 @@ class Sheet(Figure):
 
 
 def to_pixels(image: Any) -> np.ndarray:
-    """[height, width, 3] in [0, 1] of an array [height, width, 1 to 4] or [channels, height, width]; alpha on white."""
-    pixels = np.asarray(image, dtype=np.float32)
+    """[height, width, 3] in [0, 1] of a picture or an array [height, width, 1 to 4] or [channels, height, width].
+
+    Bytes run from 0 to 255, other numbers from 0 to 1; what is transparent becomes white.
+    """
+    given = np.asarray(image)
+    pixels = given.astype(np.float32) / (255 if given.dtype == np.uint8 else 1)
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
     if pixels.shape[0] <= 4 < pixels.shape[2]:

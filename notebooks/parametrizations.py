@@ -21,7 +21,7 @@ import torch
 from figures import pictures
 
 import pellucid
-from pellucid.features import images
+from pellucid.features import images, transforms
 from pellucid.features.objectives import Interpolation, as_objective
 
 # %%
@@ -98,7 +98,9 @@ pictures([coffee, cat, painted.images[0], repeated.images[0]], ["content", "styl
 # at any size: the same weights can be evaluated on a finer grid.
 
 # %%
-painted = pellucid.render(model, [f"{layer}:{unit}", f"{layer}:{other}"], steps=160, parametrization=images.CPPN())
+painted = pellucid.render(
+    model, [f"{layer}:{unit}", f"{layer}:{other}"], steps=160, seed=2, parametrization=images.CPPN()
+)
 plain = pellucid.render(model, [f"{layer}:{unit}", f"{layer}:{other}"], steps=96)
 shown = answers(painted.images)
 assert shown[0, unit] > means[0, unit]
@@ -157,10 +159,13 @@ pictures(clear.images, goals, columns=4)
 #
 # Only the *phase* of the spectrum is optimized; its magnitude is fixed to the mean of natural photos (Fel et al.
 # 2023, [arXiv 2306.06805](https://arxiv.org/abs/2306.06805)). The picture cannot become noise or a poster, whatever
-# the network would like.
+# the network would like. Its usual crops, of a quarter of the side, are made for large pictures; here they are larger.
 
 # %%
-natural = pellucid.render_magnitude_constrained(model, [f"{layer}:{unit}", f"{layer}:{other}"], steps=192)
+larger = [transforms.RandomCrop(0.6, 0.1), *transforms.crops()[1:]]
+natural = pellucid.render_magnitude_constrained(
+    model, [f"{layer}:{unit}", f"{layer}:{other}"], size=128, steps=128, transforms=larger
+)
 
 
 def spectrum(pixels: np.ndarray) -> np.ndarray:

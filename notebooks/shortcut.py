@@ -272,6 +272,9 @@ def still(suspects: bool) -> float:
     for place, number in enumerate(wrong):
         chosen = np.flatnonzero((for_mark[place] > 0) == suspects)
         removed = [Group(LAYER, parts.channels[group], parts.spatial[place, :, :, group]) for group in chosen]
+        if not removed:
+            follows.append(True)
+            continue
         after = pellucid.intervene(biased, mixed[number], layer=LAYER, remove=removed).top(1)[0].index
         follows.append(after == misread[number])
     return float(np.mean(follows))

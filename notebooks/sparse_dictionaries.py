@@ -78,7 +78,7 @@ def fit(vectors: Tensor, atoms: int, k: int, *, steps: int, rate: float = 0.003)
         optimizer.step()
         schedule.step()
         fired += (codes > 0).sum(0)
-        left.append(float(errors.mean()) / total)
+        left.append(float(errors.detach().mean()) / total)
         if step % 100 == 99 and step < 0.6 * steps:
             dead = torch.nonzero(fired == 0)[:, 0]
             worst = batch[errors.topk(min(len(dead), len(batch))).indices] - coder.mean.data
@@ -131,7 +131,7 @@ print(
     f"{len(flat):,} vectors; 12 of {2 * grids.shape[3]} atoms explain",
     f"{1 - np.mean(left[-50:]):.0%} of the variance",
 )
-curves({"sparse autoencoder": np.array(left)}, across="step", up="variance left")
+curves({"sparse autoencoder": (np.arange(100, 700), np.array(left[100:]))}, across="step", up="variance left")
 
 # %%
 unseen, of_photo = pieces(60, model.size[0], seed=1)

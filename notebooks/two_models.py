@@ -28,7 +28,7 @@ import pellucid
 first, layers = pellucid.load(), ["conv2d1", "mixed3a", "mixed4a", "mixed4d", "mixed5b"]
 
 # %%
-pixels, whose = pieces(100, 64, seed=1)
+pixels, whose = pieces(200, 64, seed=1)
 
 
 def tuned(model: pellucid.Model) -> pellucid.Model:
@@ -37,9 +37,11 @@ def tuned(model: pellucid.Model) -> pellucid.Model:
     module = copy.deepcopy(model.module).requires_grad_()
     head = nn.Linear(len(model.labels), len(NAMES))
     images, photo = pieces(320, 64, seed=2)
-    optimizer = torch.optim.AdamW([*module.parameters(), *head.parameters()], 0.0015)
+    optimizer = torch.optim.AdamW(
+        [{"params": module.parameters(), "lr": 1e-4}, {"params": head.parameters(), "lr": 1e-2}], weight_decay=0.0
+    )
     mean, std = (torch.tensor(each).view(3, 1, 1) for each in (model.mean, model.std))
-    for _ in range(3):
+    for _ in range(4):
         for rows in torch.randperm(len(images)).split(32):
             # Colours are shuffled and dimmed, so that it has to learn more than which photo is red.
             batch = torch.from_numpy(images[rows.numpy()])[:, torch.randperm(3)] * (
@@ -52,7 +54,7 @@ def tuned(model: pellucid.Model) -> pellucid.Model:
     whole = nn.Sequential(module, head).eval().requires_grad_(False)
     with torch.no_grad():
         guesses = whole((torch.from_numpy(pixels) - mean) / std).argmax(1).numpy()
-    print(f"{(guesses == whose).mean():.0%} of 100 new pieces said rightly")
+    print(f"{(guesses == whose).mean():.0%} of 200 new pieces said rightly")
     return pellucid.wrap(
         module.eval(), size=model.size, mean=model.mean, std=model.std, labels=model.labels, name="tuned"
     )
@@ -198,6 +200,6 @@ bars(
 # %% [markdown]
 # ## Limits
 #
-# CKA on a hundred pieces of five photos says how alike two layers are *on these*. High correlation is no proof that
+# CKA on two hundred pieces of five photos says how alike two layers are *on these*. High correlation is no proof that
 # two channels mean the same: both may follow a third thing that these images share. Two networks that were trained
 # apart have no channels in common by number; matching by correlation, as above, is then all there is.
