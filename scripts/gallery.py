@@ -142,12 +142,12 @@ GALLERY = [
         "dream",
         "DeepDream",
         """
-        layers = ["mixed3b", "mixed4a", "mixed4d"]
-        made = [pellucid.dream(model, cup, layer) for layer in layers]
+        layers = ["mixed4a", "mixed4d", "mixed5a"]
+        made = [pellucid.dream(model, cup, layer, octaves=3, steps=6) for layer in layers]
         shown = np.stack([cup.permute(1, 2, 0).numpy(), *made])
         """,
         4,
-        "More of everything that a layer sees in the photo: `mixed3b`, `mixed4a`, `mixed4d`.",
+        "More of everything that a layer sees in the photo: `mixed4a`, `mixed4d`, `mixed5a`.",
     ),
     Entry(
         "grid",
