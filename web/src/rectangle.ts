@@ -38,3 +38,12 @@ export function contains(outer: Rectangle, inner: Rectangle): boolean {
   const vertical = outer.top <= inner.top && outer.bottom >= inner.bottom;
   return vertical && outer.left <= inner.left && outer.right >= inner.right;
 }
+
+/** Where it lies in a box that the grid fills, as CSS. */
+export function rectangleStyle({ top, left, bottom, right }: Rectangle, rows: number, columns: number): string {
+  const share = (cells: number, of: number): string => `${(100 * cells) / of}%`;
+  return (
+    `top:${share(top, rows)};left:${share(left, columns)};` +
+    `height:${share(bottom - top + 1, rows)};width:${share(right - left + 1, columns)}`
+  );
+}

@@ -1,6 +1,7 @@
 import type { ExplanationBody, LayerCard, RegionRequest } from "./bundle";
 import { placeIn, same, type Grid, type Place, type Position } from "./grid";
-import { type Changes, readHash, type Said, writeHash } from "./hash";
+import { isChanged, without, withChange } from "./changes";
+import { type Change, type Changes, readHash, type Said, writeHash } from "./hash";
 
 /** A layer that some panel shows, and its grid. */
 export interface LayerGrid extends Grid {
@@ -61,6 +62,8 @@ export class View {
   live: Changes | null = $state(null);
   /** A part of the photo that is asked about. */
   region: RegionRequest | null = $state(null);
+  /** Whether somebody answers what comes of changes. */
+  answered = $state(false);
 
   constructor(body: ExplanationBody) {
     this.#body = body;
@@ -77,7 +80,22 @@ export class View {
     const untouched = this.hash === this.#taken;
     this.#body = body;
     if (untouched) this.restore(this.#address);
-    else if (!this.layers.some(({ name }) => name === this.layer)) this.layer = this.#usualLayer();
+    else {
+      if (!this.layers.some(({ name }) => name === this.layer)) this.layer = this.#usualLayer();
+      if (!this.touched) this.selected = this.#strongest();
+    }
+  }
+
+  /** Change a part of a layer together with those of it that are changed already, or no longer where it is one. */
+  toggleChange(layer: string, change: Change): void {
+    const now = this.changesOf(layer);
+    const next = isChanged(now, change) ? without(now, change) : withChange(now, change);
+    this.live = next.length ? { layer, changes: next } : null;
+  }
+
+  /** The parts of a layer that are changed now. */
+  changesOf(layer: string): Change[] {
+    return this.live?.layer === layer ? this.live.changes : [];
   }
 
   /** The grid and icons of a layer. */

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { ExplanationBody, Numbers } from "../bundle";
 import type { Change } from "../hash";
-import { nameOf, predicted, samePart, withChange, without } from "./live";
+import { nameOf, predicted, type Step, withStep } from "./live";
 
 function packed(shape: number[], values: number[]): Numbers {
   const bytes = new Uint8Array(Int16Array.from(values.map((value) => value * 100)).buffer);
@@ -51,12 +51,14 @@ test("a part that attribution does not tell of has no prediction", () => {
   expect(predicted(body, "b", [region])).toEqual([null, null]);
 });
 
-test("a part is changed once, whatever the factor", () => {
-  const halved = { ...channel, factor: 0.5 } as Change;
-  expect(withChange([group, channel], halved)).toEqual([group, halved]);
-  expect(withChange([group], channel)).toEqual([group, channel]);
-  expect(without([group, halved], channel)).toEqual([group]);
-  expect(samePart(group, { ...group, group: 1 } as Change)).toBe(false);
+test("every step can be taken back, and the way of one slider is one step", () => {
+  let steps: readonly Step[] = [];
+  steps = withStep(steps, []);
+  steps = withStep(steps, [channel], { ...channel, factor: 0.25 });
+  steps = withStep(steps, [{ ...channel, factor: 0.25 }], { ...channel, factor: 0.5 });
+  steps = withStep(steps, [{ ...channel, factor: 0.5 }]);
+  steps = withStep(steps, [], group);
+  expect(steps.map(({ before }) => before)).toEqual([[], [channel], [{ ...channel, factor: 0.5 }], []]);
 });
 
 test("names", () => {

@@ -1,23 +1,20 @@
 import type { ExperimentAnswer, ExplanationBody } from "../bundle";
+import { samePart } from "../changes";
 import type { Change } from "../hash";
 import { entry } from "../numbers";
 import type { Outcome } from "./experiments";
 
-/** Whether two changes are of the same part. */
-export function samePart(one: Change, other: Change): boolean {
-  return JSON.stringify({ ...one, factor: 0 }) === JSON.stringify({ ...other, factor: 0 });
+/** How things were before a step, and the part whose slider was moved then. */
+export interface Step {
+  before: Change[];
+  moved: Change | null;
 }
 
-/** The changes with one more, or with the factor of one that is there already. */
-export function withChange(changes: readonly Change[], change: Change): Change[] {
-  const found = changes.findIndex((other) => samePart(other, change));
-  if (found < 0) return [...changes, change];
-  return changes.map((other, place) => (place === found ? change : other));
-}
-
-/** The changes without one. */
-export function without(changes: readonly Change[], change: Change): Change[] {
-  return changes.filter((other) => !samePart(other, change));
+/** The steps that can be taken back, with one more; the way of one slider is one step. */
+export function withStep(steps: readonly Step[], before: Change[], moved: Change | null = null): readonly Step[] {
+  const last = steps.at(-1)?.moved;
+  if (moved && last && samePart(moved, last)) return steps;
+  return [...steps.slice(-40), { before, moved }];
 }
 
 /** A change in words, such as `group 3 of 6`. */

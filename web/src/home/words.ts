@@ -11,10 +11,33 @@ export function unreadable(file: { type: string; size: number; name: string }, s
   return file.size ? "" : `“${file.name}” is empty.`;
 }
 
+/** What became of a result that was not finished; nothing for others. */
+export function endText({ state, problem }: Result): string {
+  if (state === "failed") return `This could not be explained: ${problem}`;
+  return state === "cancelled" ? "This was cancelled before it was finished." : "";
+}
+
+/** A sentence of the server as the start of a line. */
+export function capital(sentence: string): string {
+  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
+}
+
+/** Where a server keeps what it is given: the reader's own machine, or another by its name. */
+export function keeper(hostname: string): string {
+  const own = hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
+  return own ? "this machine" : hostname;
+}
+
 /** Bytes for a person. */
 export function sizeText(bytes: number): string {
   const megabytes = bytes / 2 ** 20;
   return megabytes >= 1 ? `${Math.round(megabytes)} MB` : `${Math.ceil(bytes / 1024)} kB`;
+}
+
+/** Pixels for a person. */
+export function pixelText(pixels: number): string {
+  const millions = pixels / 1e6;
+  return millions >= 1 ? `${Math.round(millions)} million pixels` : `${pixels} pixels`;
 }
 
 /** A stretch of time for a person. */
