@@ -27,6 +27,7 @@ CELLS = [
     "explanation",
     "widget = explanation.widget()\nprint(widget.position, widget.layer)",
     "widget.select('3', position=(1, 2))",
+    "import os, time\nwhile not os.path.exists('go'):\n    time.sleep(0.1)",
 ]
 
 
@@ -184,24 +185,34 @@ def test_what_is_clicked_is_a_trait_and_what_python_selects_is_shown(lab: Lab, c
     live_frame(page).get_by_role("heading", name=re.compile(r"^Row 1, column 2\b")).wait_for()
 
 
-def test_the_kernel_answers_experiments(lab: Lab, context) -> None:
+ASK = """() => new Promise((done) => {
+  addEventListener("message", ({ data }) => { if (data.reply === "test") done(data.answer ?? data.problem); });
+  const group = { unit: "group", groups: 3, group: 0, factor: 2 };
+  const changes = [{ unit: "channel", channel: 1, factor: 0 }, group];
+  parent.postMessage({ pellucid: 1, call: "test", method: "experiment", body: { layer: "6", changes } }, "*");
+})"""
+
+
+def test_the_kernel_answers_experiments_while_a_cell_runs_and_until_it_is_gone(lab: Lab, context) -> None:
     write_notebook(lab, "experiment.ipynb")
     page = open_notebook(lab, context, "experiment.ipynb")
     run(page, 0)
     run(page, 1)
     live_frame(page).get_by_role("heading", name="disc 0").wait_for()
     frame = page.locator(".jp-OutputArea iframe").element_handle().content_frame()
-    answer = frame.evaluate(
-        """() => new Promise((done) => {
-          addEventListener("message", ({ data }) => { if (data.reply === "test") done(data.answer ?? data.problem); });
-          const group = { unit: "group", groups: 3, group: 0, factor: 2 };
-          const changes = [{ unit: "channel", channel: 1, factor: 0 }, group];
-          parent.postMessage({ pellucid: 1, call: "test", method: "experiment", body: { layer: "6", changes } }, "*");
-        })"""
-    )
+    waiting = page.locator(".jp-Notebook .jp-Cell").nth(4)
+    waiting.locator(".cm-content").click()
+    page.keyboard.press("Shift+Enter")
+    waiting.get_by_text("[*]:").wait_for()
+    answer = frame.evaluate(ASK)
+    assert "[*]:" in waiting.inner_text()
+    (lab.notebooks / "go").touch()
     assert answer["layer"] == "6"
     assert len(answer["classes"]) == 5
     assert any(outcome["logit_after"] != outcome["logit_before"] for outcome in answer["classes"])
+    lab.end_kernels()
+    page.get_by_text("No Kernel").first.wait_for()
+    assert "gone" in frame.evaluate(ASK)
 
 
 def test_a_notebook_that_is_opened_without_its_kernel_shows_a_still_page(lab: Lab, context) -> None:
