@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Result, ServerStatus } from "../bundle";
-import { sizeText, spanText, stateText, unreadable } from "./words";
+import { endText, keeper, pixelText, sizeText, spanText, stateText, unreadable } from "./words";
 
 const status = { accepts: ["image/png"], most_bytes: 2 ** 21 } as ServerStatus;
 
@@ -21,4 +21,19 @@ test("sizes and times as a person says them", () => {
 test("the place in the queue", () => {
   expect(stateText({ state: "waiting", ahead: 1 } as Result)).toBe("waits for 1 other");
   expect(stateText({ state: "waiting", ahead: 0 } as Result)).toBe("starts at once");
+});
+
+test("how work ended", () => {
+  expect(endText({ state: "failed", problem: "the disk is full." } as Result)).toContain(": the disk is full.");
+  expect(endText({ state: "cancelled" } as Result)).toContain("cancelled");
+  expect(endText({ state: "done" } as Result)).toBe("");
+});
+
+test("where a photo stays", () => {
+  expect(["localhost", "127.0.0.1", "[::1]"].map(keeper)).toEqual(Array(3).fill("this machine"));
+  expect(["192.168.1.7", "127.0.0.1.example.org"].map(keeper)).toEqual(["192.168.1.7", "127.0.0.1.example.org"]);
+});
+
+test("pixels as a person says them", () => {
+  expect([50_000_000, 4096].map(pixelText)).toEqual(["50 million pixels", "4096 pixels"]);
 });
