@@ -1,59 +1,25 @@
 """The pages of a running server in a real browser: a photo goes in, an explanation grows, questions are answered."""
 
-import functools
 import shutil
-import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import uvicorn
-from PIL import Image, ImageDraw
+from PIL import Image
 
 import pellucid
-from pellucid.serve import Limits, _desk
-from pellucid.serve._app import make_app
-from pellucid.serve._desk import Desk
-from pellucid.serve._models import Served
+from pellucid.serve import _desk
 from pellucid.trust import intervene
-from tests.explain.drawn_network import make_network
+from tests.serve.conftest import Running, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-LAYERS = ["1", "3"]
 
 
 @pytest.fixture
-def network() -> pellucid.Model:
-    return make_network()
-
-
-@pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    random = np.random.default_rng(0)
-    drawn = Image.fromarray(random.integers(90, 160, (60, 60, 3), dtype=np.uint8))
-    ImageDraw.Draw(drawn).ellipse((10, 15, 40, 45), fill=(240, 220, 40))
-    drawn.save(tmp_path / "lemon.png")
-    return tmp_path / "lemon.png"
-
-
-@pytest.fixture
-def address(network: pellucid.Model, tmp_path: Path, monkeypatch) -> Iterator[str]:
-    """A running server of the drawn network, whose pictures take no time."""
-    quick = functools.partial(pellucid.explain, icon_size=16, icon_steps=2, grid_seconds=0, n_groups=3)
-    monkeypatch.setattr(_desk, "explain", quick)
-    cache = pellucid.RenderCache(tmp_path / "cache")
-    desk = Desk({"drawn": Served(lambda: network, cache)}, tmp_path / "kept", Limits(), cache)
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(make_app(desk, Limits()), log_level="error", ws="none"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(timeout=20)
-    listening.close()
+def address(running: Running) -> str:
+    return running.address
 
 
 @pytest.fixture
@@ -96,14 +62,6 @@ def explain(page, picture: Path) -> None:
 
 def finished(page) -> None:
     page.get_by_role("link", name="Save page").wait_for(timeout=60_000)
-
-
-def until(done: Callable[[], bool]) -> None:
-    """Waits for what happens soon; the page's own policy forbids to wait by a script in it."""
-    ends = time.monotonic() + 30
-    while not done():
-        assert time.monotonic() < ends
-        time.sleep(0.1)
 
 
 def test_a_photo_becomes_an_explanation(opened, picture: Path, network: pellucid.Model) -> None:
@@ -182,6 +140,7 @@ def test_a_part_of_the_photo(opened, picture: Path, network: pellucid.Model) -> 
     assert names == [str(channel) for channel in np.argsort(-lead)[:4] if lead[channel] > 0]
     icon = told.locator("img[alt^='What excites']").first
     icon.scroll_into_view_if_needed()
+    # The page's own policy forbids to wait by a script in it.
     until(lambda: icon.evaluate("image => image.naturalWidth") >= 64)
     page.reload()
     region.scroll_into_view_if_needed()

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 from ..bundle import read_bundle
 from ..errors import InputError, missing_extra
@@ -76,7 +77,23 @@ def serve(
     for bundle in shown:
         desk.show(bundle)
     app = make_app(desk, limits, token=token, any_host=not local)
-    config = uvicorn.Config(
+    shown_host = f"[{host}]" if ":" in host else host
+    address = f"http://{shown_host}:{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets=sockets)
+            ready(address)
+
+    with closing(listening), suppress(KeyboardInterrupt):  # uvicorn passes on what ended it
+        Server(server_config(app)).run(sockets=[listening])
+
+
+def server_config(app: Any) -> Any:
+    """How uvicorn runs the application: what it bears of connections and headers."""
+    import uvicorn
+
+    return uvicorn.Config(
         app,
         log_level="warning",
         server_header=False,
@@ -88,16 +105,6 @@ def serve(
         http="h11",
         ws="none",
     )
-    shown_host = f"[{host}]" if ":" in host else host
-    address = f"http://{shown_host}:{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets=sockets)
-            ready(address)
-
-    with closing(listening), suppress(KeyboardInterrupt):  # uvicorn passes on what ended it
-        Server(config).run(sockets=[listening])
 
 
 def _listen(host: str, port: int | None) -> socket.socket:
