@@ -4,8 +4,8 @@
     python scripts/docs.py --out FOLDER     # the same into another folder
     python scripts/docs.py --check          # only says which generated pages are out of date
 
-Generated are the reference (docs/reference), the commands (docs/commands.md) and the table of docs/comparison.md, whose
-numbers are read from the pages that hold the measurements. Needs the `docs` extra.
+Generated are the reference (docs/reference), the commands, the pages that are files of the repository, and the table of
+docs/comparison.md, whose numbers are read from the pages that hold the measurements. Needs the `docs` extra.
 """
 
 import argparse
@@ -48,6 +48,14 @@ PARTS = {
     "pictures": "Images in and out of files",
     "events": "Progress",
     "errors": "Exceptions",
+}
+
+
+# Pages that are files of the repository.
+ELSEWHERE = {
+    "changelog.md": "CHANGELOG.md",
+    "contributing.md": "CONTRIBUTING.md",
+    "model_card.md": "src/pellucid/embedded/MODEL_CARD.md",
 }
 
 
@@ -248,9 +256,16 @@ def comparison() -> str:
     return "\n".join([before + start, "", *table, "", end + rest.partition(end)[2]])
 
 
+def shown_here(file: str) -> str:
+    """A page of the repository as a page of the site, where its links to other files lead nowhere and become text."""
+    return re.sub(r"\[([^\]]*)\]\((?!https?:|#)[^)]*\)", r"\1", (ROOT / file).read_text(encoding="utf-8"))
+
+
 def generated() -> dict[Path, str]:
     """Every generated page and what it should hold now."""
-    return {**reference(), DOCS / "commands.md": commands(), DOCS / "comparison.md": comparison()}
+    pages = {"commands.md": commands(), "comparison.md": comparison()}
+    pages |= {page: shown_here(file) for page, file in ELSEWHERE.items()}
+    return reference() | {DOCS / page: text for page, text in pages.items()}
 
 
 def stale() -> dict[Path, str]:
