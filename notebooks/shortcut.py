@@ -289,8 +289,8 @@ print(f"without the other groups: {beside:.0%}")
 assert without < beside - 0.2
 
 # %% [markdown]
-# Not all the way down to one in three, which would be chance: removing a group takes away what six groups could put into
-# words, and some of the mark is in what they leave over.
+# Not all the way down to one in three, which would be chance: removing a group takes away what six groups could put
+# into words, and some of the mark is in what they leave over.
 
 # %% [markdown]
 # ## What to take home
