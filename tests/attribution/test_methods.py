@@ -12,7 +12,7 @@ import pellucid
 from pellucid import attribute, attribute_many
 from pellucid.record import Tail
 
-METHODS = ("linear", "integrated", "relaxed", "gradient", "integrated_gradients", "grad_cam")
+METHODS = ("linear", "integrated", "relaxed", "gradient", "integrated_gradients", "grad_cam", "sampled", "removal")
 
 
 def to_numpy(grid):

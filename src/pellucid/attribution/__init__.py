@@ -6,4 +6,5 @@ from ._attribute import (
     attribute_many as attribute_many,
 )
 from ._attribution import Attribution as Attribution
+from ._removal import from_removals as from_removals
 from ._strength import strength as strength

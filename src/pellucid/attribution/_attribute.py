@@ -14,10 +14,13 @@ from ..models._view import Picture, view
 from ..record import Tail, run
 from ..targets import Logit, Target
 from ._attribution import Attribution
-from ._methods import LINEAR_PATH, Path, gauss_path, mean_gradients, zero_path
+from ._methods import LINEAR_PATH, Path, gauss_path, mean_gradients, sampled_path, zero_path
+from ._removal import from_removals, measure_removals, square_members
 from ._strength import as_target, check_place, layer_of
 
-Method = Literal["linear", "integrated", "relaxed", "gradient", "integrated_gradients", "grad_cam"]
+Method = Literal[
+    "linear", "integrated", "relaxed", "gradient", "integrated_gradients", "grad_cam", "sampled", "removal"
+]
 Aim = Target | str | int
 
 
@@ -38,7 +41,9 @@ def attribute(
     network is linear; `integrated`, h times the mean gradient over h·k/N, k = 1…N; `relaxed`, linear with max pools
     relaxed, for spatial maps without checkerboard; `gradient`, ∂y/∂h; `integrated_gradients`, the path from the
     layer's response to a picture of the mean colour, whose values add up to the change of y; `grad_cam`, h times
-    each channel's mean gradient.
+    each channel's mean gradient; `sampled`, h times the mean gradient over copies of the layer that lack a random half
+    to none of their positions; `removal`, the map over positions that best agrees with what the removal of each
+    position and of each square of 3 × 3 does, and with `sampled` where these contradict each other.
 
     Args:
         model: it comes back as it was.
@@ -48,7 +53,7 @@ def attribute(
             `Target` of a later layer, such as a `Group`.
         versus: another target, whose attribution is subtracted: what argues for the one rather than the other.
         method: one of the above.
-        steps: N, for the two methods that follow a path.
+        steps: N, for the two methods that follow a path; how many copies, for `sampled` and `removal`.
         tail: a tail of this layer on this image that reaches the target's layer, to save its making.
 
     Raises:
@@ -58,7 +63,8 @@ def attribute(
         ModelError: the target is a class and the model's output is not logits.
 
     Source: Olah et al., The Building Blocks of Interpretability, Distill 2018, doi 10.23915/distill.00010; Sundararajan
-    et al. 2017, arXiv 1703.01365; Selvaraju et al. 2017, arXiv 1610.02391.
+    et al. 2017, arXiv 1703.01365; Selvaraju et al. 2017, arXiv 1610.02391. Sampling is that of Okhrati & Lipani 2020,
+    arXiv 2010.12082, with gradients instead of differences.
 
     Example:
         >>> found = attribute(model, image, layer="3", target=2, versus=5)
@@ -113,12 +119,20 @@ def attribute_many(
                 check_place(each, tail.outputs[layer_of(each)])
     path = LINEAR_PATH
     moved = tail.grid
+    rows, columns = tail.grid.shape[2:]
+    if method in ("sampled", "removal"):
+        path = sampled_path(steps, rows, columns)
     if method == "integrated":
         path = zero_path(steps)
     elif method == "integrated_gradients":
         baseline = _response_to_mean(model, input, name)
         path, moved = gauss_path(steps, baseline), tail.grid - baseline
-    return _attributions(tail, pairs, method, path, moved, batch_size, progress)
+    found = _attributions(tail, pairs, method, path, moved, batch_size, progress)
+    if method != "removal":
+        return found
+    removed = np.concatenate([np.eye(rows * columns, dtype=bool), square_members(rows, columns)])
+    lost = measure_removals(tail, pairs, removed, batch_size=batch_size).reshape(len(pairs), 2, rows, columns)
+    return [from_removals(each, *parts) for each, parts in zip(found, lost, strict=True)]
 
 
 def _pair(model: Model, layer: str, aim: Aim | tuple[Aim, Aim]) -> tuple[Target, Target | None]:

@@ -1,6 +1,6 @@
 """Mean gradients of targets along a path in a layer's own space, in batches."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -22,15 +22,19 @@ class Path:
         places: t, in [0, 1].
         weights: of their gradients, summing to 1.
         baseline: b, [1, channels, rows, columns], or `None` for zero.
+        kept: [points, 1, rows, columns]: what the positions are multiplied with, or `None`.
     """
 
     places: tuple[float, ...]
     weights: tuple[float, ...]
     baseline: Tensor | None = None
+    kept: Tensor | None = None
 
     def points(self, grid: Tensor, numbers: Sequence[int]) -> Tensor:
         """Some of the points, [n, channels, rows, columns]."""
         at = torch.tensor([self.places[number] for number in numbers]).to(grid)[:, None, None, None]
+        if self.kept is not None:
+            at = at * self.kept[list(numbers)].to(grid)
         return at * grid if self.baseline is None else self.baseline + at * (grid - self.baseline)
 
 
@@ -46,6 +50,14 @@ def gauss_path(steps: int, baseline: Tensor) -> Path:
     """The points of Gauss and Legendre, which integrate polynomials up to degree 2N − 1 exactly."""
     places, weights = np.polynomial.legendre.leggauss(steps)
     return Path(tuple((places + 1) / 2), tuple(weights / 2), baseline)
+
+
+def sampled_path(steps: int, rows: int, columns: int) -> Path:
+    """The layer with a random half to none of its positions set to zero, always the same for a size."""
+    generator = torch.Generator().manual_seed(0)
+    kept = (torch.arange(steps) + steps + 0.5) / (2 * steps)
+    drawn = torch.rand(steps, 1, rows, columns, generator=generator) < kept[:, None, None, None]
+    return Path((1.0,) * steps, (1 / steps,) * steps, kept=drawn)
 
 
 @torch.enable_grad()
@@ -68,7 +80,7 @@ def mean_gradients(
             grids = path.points(tail.grid, [0] * len(some))
             leaf, outputs = _forward(tail, grids, relaxed)
             rows = ({name: grid[n : n + 1] for name, grid in outputs.items()} for n in range(len(some)))
-            total = torch.stack([_difference(*pair, row) for pair, row in zip(some, rows, strict=True)]).sum()
+            total = torch.stack([difference(*pair, row) for pair, row in zip(some, rows, strict=True)]).sum()
             yield from torch.autograd.grad(total, leaf)[0]
         return
     sums = [torch.zeros_like(tail.grid[0]) for _ in pairs]
@@ -77,7 +89,7 @@ def mean_gradients(
         leaf, outputs = _forward(tail, path.points(tail.grid, numbers), relaxed)
         weights = torch.tensor([path.weights[number] for number in numbers]).to(leaf)
         for place, pair in enumerate(pairs):
-            total = _difference(*pair, outputs) @ weights
+            total = difference(*pair, outputs) @ weights
             (gradient,) = torch.autograd.grad(total, leaf, retain_graph=place + 1 < len(pairs))
             sums[place] += gradient.sum(0)
     yield from sums
@@ -89,6 +101,7 @@ def _forward(tail: Tail, grids: Tensor, relaxed: bool) -> tuple[Tensor, dict[str
         return leaf, tail(leaf)
 
 
-def _difference(target: Target, versus: Target | None, grids: dict[str, Tensor]) -> Tensor:
+def difference(target: Target, versus: Target | None, grids: Mapping[str, Tensor]) -> Tensor:
+    """The strength of a target less that of another, for each of n grids: [n]."""
     value = strength(target, grids)
     return value if versus is None else value - strength(versus, grids)
