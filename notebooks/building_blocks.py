@@ -101,10 +101,24 @@ assert own > 0.25
 # $a_{hwc} = h_{hwc}\,\partial y/\partial h_{hwc}$, summed over channels; y is the class's logit.
 
 # %%
+every = [(score.label, name) for score in (first, second) for name in explanation.layers]
 maps(
     image,
-    [explanation.spatial(name, score.label).positions() for score in (first, second) for name in explanation.layers],
-    [f"{name}: {score.label}" for score in (first, second) for name in explanation.layers],
+    [explanation.attribution(name, label).positions() for label, name in every],
+    [f"{name}: {label}" for label, name in every],
+    columns=4,
+    side=2.1,
+)
+
+# %% [markdown]
+# How far a gradient carries depends on the network. So the page shows first, and `explanation.spatial` gives, a map
+# that is made to agree with what happens when places and squares of places are really removed (`method="removal"`).
+
+# %%
+maps(
+    image,
+    [explanation.spatial(name, label).positions() for label, name in every],
+    [f"{name}: {label}" for label, name in every],
     columns=4,
     side=2.1,
 )
@@ -171,7 +185,7 @@ maps(image, [both.positions()], [f"{first.label} (teal) or {second.label} (orang
 
 # %%
 groups = explanation.groups(layer, 6)
-worth = explanation.spatial(layer, first.label).by_group(groups)
+worth = explanation.attribution(layer, first.label).by_group(groups)
 order = np.argsort(-worth)
 maps(
     image,
@@ -189,7 +203,7 @@ pictures([explanation.group_icons[layer][places[group]] for group in order], col
 # The groups leave something over, and it is counted: parts and remainder add up to the whole.
 
 # %%
-found = explanation.spatial(layer, first.label)
+found = explanation.attribution(layer, first.label)
 assert np.isclose(worth.sum() + found.remainder(groups), found.total, atol=1e-4)
 print(f"six groups have {1 - groups.error**2:.0%} of the activations' energy")
 print(f"attribution: groups {worth.sum():+.2f}, remainder {found.remainder(groups):+.2f}, together {found.total:+.2f}")
@@ -243,13 +257,17 @@ scatter(
 # %% [markdown]
 # And single places, which neighbours may make up for? How well attribution predicts their removal depends on the
 # network and the layer (on InceptionV1, much less well than for channels: `docs/attribution.md`), so it is measured
-# each time, and the page says what came out.
+# each time. The map of `spatial` was made from such measurements and should agree at least as well.
 
 # %%
 for name in explanation.layers:
     lost = whole[first.index] - pellucid.intervene_each(model, image, layer=name, units="positions")[:, first.index]
-    said = explanation.spatial(name, first.label).positions().ravel()
-    print(f"{name}: single places, r = {np.corrcoef(said, lost)[0, 1]:.2f}")
+    agree = [
+        np.corrcoef(found.positions().ravel(), lost)[0, 1]
+        for found in (explanation.attribution(name, first.label), explanation.spatial(name, first.label))
+    ]
+    print(f"{name}: single places, r = {agree[0]:.2f} by the gradient, {agree[1]:.2f} of the map that removals made")
+    assert agree[1] > agree[0] - 0.05
 for entry in explanation.evidence[:6]:
     print("•", entry.sentence)
 

@@ -55,13 +55,13 @@ scatter(
 
 # %% [markdown]
 # The same for places, by several methods. Which of them to believe differs between networks and layers, so measure it
-# on yours.
+# on yours. (`removal` is made from such measurements, at single places and at squares: it shows what can be reached.)
 
 # %%
 without = pellucid.intervene_each(model, image, layer=layer, units="positions")[:, answer]
 lost_places = (logits[answer] - without).reshape(h.shape[:2])
 ways = {}
-for method in ("linear", "integrated", "relaxed", "grad_cam"):
+for method in ("linear", "integrated", "relaxed", "grad_cam", "sampled", "removal"):
     ways[method] = pellucid.attribute(model, image, layer=layer, target=answer, method=method, steps=16).positions()
 ways["mere strength"] = np.linalg.norm(h, axis=2)
 agreement = {name: correlation(values, lost_places) for name, values in ways.items()}
@@ -69,7 +69,7 @@ assert agreement["linear"] > agreement["mere strength"]
 bars(list(agreement), list(agreement.values()), unit="correlation with what removing each place does")
 
 # %%
-maps(image, [lost_places, *ways.values()], ["measured", *ways])
+maps(image, [lost_places, *ways.values()], ["measured", *ways], columns=4)
 
 # %% [markdown]
 # ## Deletion and insertion
