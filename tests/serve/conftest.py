@@ -21,7 +21,7 @@ from pellucid.serve import Limits, _desk
 from pellucid.serve._app import make_app
 from pellucid.serve._desk import Desk
 from pellucid.serve._models import Served
-from pellucid.serve._run import server_config
+from pellucid.serve._run import make_server
 from tests.explain.drawn_network import make_network
 
 
@@ -109,7 +109,7 @@ def start(network: pellucid.Model, tmp_path: Path, monkeypatch) -> Iterator[Call
         limits = limits or Limits()
         desk = Desk({"drawn": Served(lambda: network, cache)}, tmp_path / "kept", limits, cache)
         listening = socket.create_server(("127.0.0.1", 0))
-        server = uvicorn.Server(server_config(make_app(desk, limits, **options)))
+        server = make_server(make_app(desk, limits, **options), desk, lambda: None)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         started.append(Running(listening.getsockname()[1], desk, server, thread))

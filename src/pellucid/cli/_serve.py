@@ -16,7 +16,7 @@ class _Time(click.ParamType):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         found = re.fullmatch(r"(\d+(?:\.\d+)?)([mhd])", str(value).strip())
-        if not found or float(found[1]) <= 0:
+        if not found:
             self.fail(f"{value!r} is not a time such as 30m, 12h or 7d.", param, ctx)
         return float(found[1]) * _UNITS[found[2]]
 
@@ -26,7 +26,9 @@ class _Time(click.ParamType):
 @click.option("--model", "names", multiple=True, help="Networks to choose from.  [default: tiny_inception]")
 @WEIGHTS
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option("--port", type=int, help="0 for any that is free.  [default: 8391, or the next that is free]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="0 for any that is free.  [default: 8391, or the next that is free]"
+)
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), help="Where explanations are kept.")
 @click.option("--retention", default="7d", show_default=True, type=_Time(), help="How long they are kept.")
 @click.option("--token", envvar="PELLUCID_TOKEN", help="What people need beyond this machine.  [default: made up]")

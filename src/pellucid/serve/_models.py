@@ -4,7 +4,9 @@ import copy
 import dataclasses
 import io
 import threading
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 
 import numpy as np
 
@@ -19,7 +21,7 @@ from ..store import RenderCache
 
 # Icons that are asked for within a moment are rendered together.
 _BATCH, _GATHER_SECONDS = 16, 0.03
-_ICON_PATIENCE = 180.0
+_MOST_ASKED = 500
 _PAPER = 0.95
 
 
@@ -27,7 +29,8 @@ class Served:
     """One network, and what it needs to answer several people at once.
 
     Args:
-        load: gives the model; called once.
+        load: gives the model; called once, when it is first needed.
+        cache: of icons.
 
     Attributes:
         lock: held by who runs `live`.
@@ -39,6 +42,7 @@ class Served:
         self._model: Model | None = None
         self._live: Model | None = None
         self._icons: IconDesk | None = None
+        self._card: ServedModel | None = None
         self.lock = threading.Lock()
 
     @property
@@ -68,24 +72,30 @@ class Served:
 
     def card(self) -> ServedModel:
         """What a page says about the network."""
-        model = self.model
-        rows, columns = model.size
-        return ServedModel(
-            name=model.name, rows=rows, columns=columns, layers=telling_layers(model), usual=usual_layers(model)
-        )
+        if self._card is None:
+            model = self.model
+            rows, columns = model.size
+            layers, usual = telling_layers(model), usual_layers(model)
+            self._card = ServedModel(name=model.name, rows=rows, columns=columns, layers=layers, usual=usual)
+        return self._card
 
 
 class IconDesk:
-    """Icons of channels: from the cache, or rendered, those that are asked for at the same time together."""
+    """Icons of channels: from the cache, or rendered, those that are asked for at the same time together.
+
+    Args:
+        model: to render with; nothing else may run it.
+        cache: where icons are looked for and kept.
+    """
 
     def __init__(self, model: Model, cache: RenderCache) -> None:
         self.model, self._cache = model, cache
-        self._waiting: dict[tuple[str, int], list[_Answer]] = {}
-        self._changed = threading.Condition()
-        self._worker: threading.Thread | None = None
+        self._waiting: dict[tuple[str, int], list[Future[bytes]]] = {}
+        self._lock = threading.Lock()
+        self._working = False
 
-    def icon(self, layer: str, channel: int) -> bytes:
-        """A WebP picture of what excites a channel.
+    def icon(self, layer: str, channel: int) -> Future[bytes]:
+        """A WebP picture of what excites a channel, once it is there; a cancelled one may never be rendered.
 
         Raises:
             TargetError: no such layer or channel.
@@ -94,48 +104,43 @@ class IconDesk:
         place = self.model.layer(layer)
         if not 0 <= channel < place.channels or place.kind == "vector":
             raise TargetError(f"{layer} has no channel {channel}.")
-        answer = _Answer()
-        with self._changed:
-            if len(self._waiting) > 500:
+        answer: Future[bytes] = Future()
+        with self._lock:
+            if sum(map(len, self._waiting.values())) >= _MOST_ASKED:
                 raise ResourceError("too many icons are asked for at once; try again in a minute.")
             self._waiting.setdefault((place.name, channel), []).append(answer)
-            if self._worker is None or not self._worker.is_alive():
-                self._worker = threading.Thread(target=self._work, name="icons", daemon=True)
-                self._worker.start()
-        if not answer.ready.wait(_ICON_PATIENCE):
-            raise ResourceError("the icon could not be rendered in time; try again in a minute.")
-        if isinstance(answer.found, bytes):
-            return answer.found
-        raise answer.found or ResourceError("the icon could not be rendered.")
+            if not self._working:
+                self._working = True
+                threading.Thread(target=self._work, name="icons", daemon=True).start()
+        return answer
 
     def _work(self) -> None:
         while True:
-            threading.Event().wait(_GATHER_SECONDS)
-            with self._changed:
-                batch = list(self._waiting.items())[:_BATCH]
+            time.sleep(_GATHER_SECONDS)
+            with self._lock:
+                batch: dict[tuple[str, int], list[Future[bytes]]] = {}
+                while self._waiting and len(batch) < _BATCH:
+                    key = next(iter(self._waiting))
+                    wanted = [answer for answer in self._waiting.pop(key) if answer.set_running_or_notify_cancel()]
+                    if wanted:
+                        batch[key] = wanted
                 if not batch:
-                    self._worker = None
+                    self._working = False
                     return
-                for key, _ in batch:
-                    del self._waiting[key]
             try:
-                found: Sequence[bytes | Exception] = self._drawn([key for key, _ in batch])
+                found = self._drawn(list(batch))
             except Exception as error:  # whoever waits is told, and the next batch is tried
-                found = [error] * len(batch)
-            for (_, answers), icon in zip(batch, found, strict=True):
+                for answers in batch.values():
+                    for answer in answers:
+                        answer.set_exception(error)
+                continue
+            for answers, icon in zip(batch.values(), found, strict=True):
                 for answer in answers:
-                    answer.found = icon
-                    answer.ready.set()
+                    answer.set_result(icon)
 
     def _drawn(self, keys: Sequence[tuple[str, int]]) -> list[bytes]:
         targets = [channel_icon(layer, channel) for layer, channel in keys]
         return [webp(image) for image in draw_icons(self.model, targets, look=QUICK, cache=self._cache)]
-
-
-class _Answer:
-    def __init__(self) -> None:
-        self.ready = threading.Event()
-        self.found: bytes | Exception | None = None
 
 
 def webp(image: np.ndarray) -> bytes:

@@ -1,12 +1,13 @@
 """Starting the server."""
 
 import ipaddress
+import re
 import secrets
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..bundle import read_bundle
 from ..errors import InputError, missing_extra
@@ -14,10 +15,15 @@ from ..models import Model
 from ..store import RenderCache, cache_folder
 from ._limits import Limits
 
+if TYPE_CHECKING:
+    import uvicorn
+
+    from ._desk import Desk
+
 PORT = 8391
 _PORTS_TRIED = 20
-_MOST_CONNECTIONS = 1000
-_MOST_HEADER_BYTES = 16 * 1024
+# As cookies, addresses and headers take it, and long enough not to be guessed.
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{12,200}")
 
 
 def serve(
@@ -36,17 +42,18 @@ def serve(
 
     Args:
         bundles: explanations and atlases to show as they are.
-        models: what gives each network, by the name that people choose it with; the first is the usual one.
+        models: what gives each network, by the name that people choose it with; the first is the usual one. All are
+            loaded before the address is told.
         host: address to listen at. Beyond this machine everyone needs the token.
         port: by default 8391, or the next that is free.
-        folder: where results are kept; by default in the user's cache.
+        folder: where results are kept, for this server alone; by default in the user's cache.
         limits: of uploads, and how long results are kept.
-        token: that people need; one is made up beyond this machine.
+        token: that people need, of at least 12 letters, digits, `-` and `_`; one is made up beyond this machine.
         cache: of icons; by default the user's.
         ready: is given the address to open.
 
     Raises:
-        InputError: the port is taken, or an address or folder cannot be used.
+        InputError: the port is taken, another server uses the folder, or an address, folder or token cannot be used.
         BundleError: a bundle cannot be read.
         MissingExtraError: Starlette or uvicorn is not installed.
 
@@ -54,57 +61,73 @@ def serve(
         >>> serve(["report.zip"], models={"tiny_inception": pellucid.load})    # doctest: +SKIP
     """
     try:
-        import uvicorn
-
         from ._app import make_app
+        from ._protocol import Connection  # noqa: F401  # so that a missing package is noticed before the work
     except ImportError as error:
         raise missing_extra(error.name or "starlette", "serve") from None
     from ._desk import Desk
     from ._models import Served
 
+    if token is not None and not _TOKEN.fullmatch(token):
+        raise InputError("the token is too short or has other signs than letters, digits, - and _; 12 or more of them.")
     limits, cache = limits or Limits(), cache or RenderCache()
     shown = [read_bundle(path) for path in bundles]
     local = _is_loopback(host)
     if not local and token is None:
         token = secrets.token_urlsafe(18)
-    listening = _listen(host, port)
-    desk = Desk(
-        {name: Served(load, cache) for name, load in models.items()},
-        folder or cache_folder() / "explanations",
-        limits,
-        cache,
-    )
-    for bundle in shown:
-        desk.show(bundle)
-    app = make_app(desk, limits, token=token, any_host=not local)
-    shown_host = f"[{host}]" if ":" in host else host
-    address = f"http://{shown_host}:{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
+    with closing(_listen(host, port)) as listening:
+        served = {name: Served(load, cache) for name, load in models.items()}
+        with closing(Desk(served, folder or cache_folder() / "explanations", limits, cache)) as desk:
+            for network in served.values():
+                network.card()
+            for bundle in shown:
+                desk.show(bundle)
+            name = f"[{host}]" if ":" in host else host
+            app = make_app(desk, limits, token=token, any_host=not local, host=name)
+            if host in ("", "0.0.0.0", "::"):  # every address of this machine
+                name = socket.gethostname()
+            address = f"http://{name}:{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
+            server = make_server(app, desk, lambda: ready(address))
+            with suppress(KeyboardInterrupt):  # uvicorn passes on what ended it
+                server.run(sockets=[listening])
+
+
+def make_server(app: Any, desk: "Desk", ready: Callable[[], None]) -> "uvicorn.Server":
+    """What answers over HTTP.
+
+    Args:
+        app: from `make_app`.
+        desk: is told when the server ends, so that nothing waits for it.
+        ready: is called when requests are answered.
+    """
+    import uvicorn
+
+    from ._guard import MOST_HEADER_BYTES
+    from ._protocol import MOST_ANSWERED, Connection
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets=sockets)
-            ready(address)
+            ready()
 
-    with closing(listening), suppress(KeyboardInterrupt):  # uvicorn passes on what ended it
-        Server(server_config(app)).run(sockets=[listening])
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            desk.stop()
+            await super().shutdown(sockets=sockets)
 
-
-def server_config(app: Any) -> Any:
-    """How uvicorn runs the application: what it bears of connections and headers."""
-    import uvicorn
-
-    return uvicorn.Config(
+    config = uvicorn.Config(
         app,
-        log_level="warning",
+        log_level="error",
+        access_log=False,
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=10,
         timeout_graceful_shutdown=5,
-        limit_concurrency=_MOST_CONNECTIONS,
-        h11_max_incomplete_event_size=_MOST_HEADER_BYTES,
-        http="h11",
+        limit_concurrency=MOST_ANSWERED,
+        h11_max_incomplete_event_size=MOST_HEADER_BYTES,
+        http=Connection,
         ws="none",
     )
+    return Server(config)
 
 
 def _listen(host: str, port: int | None) -> socket.socket:
