@@ -31,7 +31,7 @@ import torch
 from PIL import Image
 
 import pellucid
-from pellucid.attribution import Method
+from pellucid.attribution import Attribution, Method, from_removals
 from pellucid.attribution._methods import difference
 from pellucid.attribution._removal import measure_removals, square_members
 from pellucid.models import Model
@@ -43,7 +43,7 @@ from pellucid.trust import correlation, intervene_each
 _ARCHIVES = {"inception_v1": "imagenet_1000.tar", "tiny_inception": "tiny_imagenet_100_val.tar"}
 _TUNED = 20
 _SHARES = (0.1, 0.3, 0.5)
-_SETS, _STEPS, _FITTED = 60, 16, 256
+_SETS, _STEPS, _FITTED = 40, 16, 256
 _METHODS: tuple[Method, ...] = (
     "linear",
     "relaxed",
@@ -85,7 +85,7 @@ def fitted(removed: np.ndarray, lost: np.ndarray, estimate: np.ndarray) -> np.nd
 
 
 def ways(tail: Tail, model: Model, image: torch.Tensor, top: int, usual: np.ndarray) -> dict[str, Callable]:
-    """For each method, what makes its map [rows, columns]."""
+    """For each method that measures nothing that is measured anyway, what makes its map [rows, columns]."""
     layer, (rows, columns) = tail.layer.name, tail.grid.shape[2:]
     pair = [(Logit(top), None)]
 
@@ -106,20 +106,16 @@ def ways(tail: Tail, model: Model, image: torch.Tensor, top: int, usual: np.ndar
         count = around(np.ones((rows, columns)))[:, :, None]
         return (sums - values) / np.maximum(count - 1, 1)
 
-    def singles() -> np.ndarray:
-        return measure_removals(tail, pair, np.eye(rows * columns, dtype=bool), batch_size=32).reshape(rows, columns)
-
     def random_sets() -> np.ndarray:
         removed = np.random.default_rng(1).random((_FITTED, rows * columns)) < 0.3
         lost = measure_removals(tail, pair, removed, batch_size=32)[0]
         return fitted(removed, lost, attributed("linear")().ravel()).reshape(rows, columns)
 
     return {
-        **{method: attributed(method) for method in _METHODS},
+        **{method: attributed(method) for method in _METHODS if method != "removal"},
         "linear, from the layer's mean": linear_from(lambda values: values.mean((0, 1))),
         "linear, from the neighbours' mean": linear_from(neighbours),
         "linear, from the mean of other photos": linear_from(lambda _: usual),
-        "single removals alone": singles,
         f"fit to {_FITTED} random sets": random_sets,
         "strength alone": lambda: np.linalg.norm(tail.grid[0].numpy(), axis=0),
     }
@@ -134,6 +130,8 @@ def measured(model: Model, photo: Image.Image, layer: str, usual: np.ndarray, ch
     count = rows * columns
     pair = [(Logit(top), None)]
     before = float(difference(*pair[0], tail.outputs))
+
+    found: dict = {"correlations": {}, "seconds": {}}
 
     def lost(removed: np.ndarray) -> np.ndarray:
         return measure_removals(tail, pair, removed, batch_size=32)[0]
@@ -153,29 +151,43 @@ def measured(model: Model, photo: Image.Image, layer: str, usual: np.ndarray, ch
         order = np.argsort(generator.random((_SETS, count)), axis=1)
         sets.append(order < round(share * count))
     alone, squares = np.eye(count, dtype=bool), square_members(rows, columns)
-    truth = dict(
-        zip(
-            _MEASURES,
-            [
-                (alone, lost(alone)),
-                (squares, lost(squares)),
-                *((each, lost(each)) for each in sets),
-                (alone, lost_to_mean(alone)),
-                (sets[1], lost_to_mean(sets[1])),
-            ],
-            strict=True,
-        )
-    )
-    found: dict = {"correlations": {}, "seconds": {}}
-    for name, work in ways(tail, model, image, top, usual).items():
+    started = time.process_time()
+    lost_alone = lost(alone)
+    then = time.process_time()
+    lost_squares = lost(squares)
+    spent = time.process_time() - started
+    truth = [
+        (alone, lost_alone),
+        (squares, lost_squares),
+        *((each, lost(each)) for each in sets),
+        (alone, lost_to_mean(alone)),
+        (sets[1], lost_to_mean(sets[1])),
+    ]
+
+    def add(name: str, work: Callable, more: float = 0.0) -> None:
         started = time.process_time()
         map_ = work().ravel().astype(float)
-        found["seconds"][name] = time.process_time() - started
-        found["correlations"][name] = {what: correlation(sum_of @ map_, lost) for what, (sum_of, lost) in truth.items()}
+        found["seconds"][name] = time.process_time() - started + more
+        found["correlations"][name] = {
+            what: correlation(removed @ map_, lost) for what, (removed, lost) in zip(_MEASURES, truth, strict=True)
+        }
+
+    def removal() -> Attribution:
+        estimate = pellucid.attribute(model, image, layer=layer, target=top, method="sampled", steps=_STEPS, tail=tail)
+        return from_removals(estimate, lost_alone.reshape(rows, columns), lost_squares.reshape(rows, columns))
+
+    for name, work in ways(tail, model, image, top, usual).items():
+        add(name, work)
+    add("single removals alone", lambda: lost_alone, then - started)
+    add("removal", lambda: removal().positions(), spent)
     if channels:
         change = before - intervene_each(model, image, layer=layer, units="channels", tail=tail)[:, top]
         for method in _METHODS:
-            map_ = pellucid.attribute(model, image, layer=layer, target=top, method=method, steps=_STEPS, tail=tail)
+            map_ = (
+                removal()
+                if method == "removal"
+                else pellucid.attribute(model, image, layer=layer, target=top, method=method, steps=_STEPS, tail=tail)
+            )
             found["correlations"][method]["channels"] = correlation(map_.by_channel(), change)
     return found
 

@@ -12,10 +12,13 @@ from torch import nn
 
 import pellucid
 from pellucid.attribution import attribute
+from pellucid.attribution._removal import measure_removals
 from pellucid.bundle import read_bundle, unpack_numbers
 from pellucid.errors import InputError, ModelError, TargetError
 from pellucid.explain import _explain
 from pellucid.explain._icons import Look
+from pellucid.record import Tail
+from pellucid.targets import Logit
 from pellucid.trust import correlation, intervene, intervene_each
 
 ICONS = {"icon_size": 16, "icon_steps": 2, "grid_seconds": 0}
@@ -68,7 +71,7 @@ def test_maps_and_evidence_are_those_of_attribution_and_removal(network, photo):
     strength = np.linalg.norm(explanation.semantic_dictionary("3").activations, axis=2)
     for index in (1, 4):
         expected = attribute(network, explanation.image, layer="3", target=index)
-        np.testing.assert_allclose(explanation.spatial("3", index).values, expected.values, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(explanation.attribution("3", index).values, expected.values, rtol=1e-4, atol=1e-6)
         (evidence,) = [
             entry
             for entry in explanation.evidence
@@ -78,6 +81,50 @@ def test_maps_and_evidence_are_those_of_attribution_and_removal(network, photo):
         assert evidence.value == pytest.approx(correlation(expected.positions().ravel(), lost), abs=1e-3)
         assert evidence.control == pytest.approx(correlation(strength.ravel(), lost), abs=1e-3)
     assert explanation.spatial("3", "Lemon") is explanation.spatial("3", 1)
+    assert explanation.attribution("3", "Lemon") is explanation.attribution("3", 1)
+
+
+def test_maps_agree_with_removals_and_random_sets_judge_them(network, photo):
+    explanation = explain(network, photo, classes=["lemon", 4], layers="1", seed=3)
+    before = pellucid.record(network, explanation.image[None], "logits")["logits"].values[0]
+    count = explanation.activations["1"][:, :, 0].size
+    columns = explanation.activations["1"].shape[1]
+    generator = np.random.default_rng(3)
+    sets = [np.argsort(generator.random((32, count)), axis=1) < round(share * count) for share in (0.1, 0.3, 0.5)]
+    after = [
+        np.stack(
+            [
+                intervene(
+                    network, explanation.image, layer="1", remove=[divmod(int(p), columns) for p in np.flatnonzero(one)]
+                ).logits_after
+                for one in some[:4]
+            ]
+        )
+        for some in sets
+    ]
+    for index in (1, 4):
+        expected = attribute(network, explanation.image, layer="1", target=index, method="removal", steps=16)
+        found = explanation.spatial("1", index)
+        assert found.method == "removal"
+        np.testing.assert_allclose(found.positions(), expected.positions(), rtol=1e-3, atol=1e-4)
+        told = {entry.name: entry for entry in explanation.evidence if entry.about == f"spatial:1:{index}"}
+        ours, classic = (told[f"agreement with removal of random sets{more}"] for more in ("", ", linear"))
+        assert ours.control == classic.control
+        assert ours.value != classic.value
+        assert max(ours.value, classic.value) > ours.control
+        # The first sets of each size, run one by one, lose what the evidence's own runs have lost.
+        for some, logits in zip(sets, after, strict=True):
+            lost = measure_removals(
+                Tail(network, explanation.image, layer="1"), [(Logit(index), None)], some[:4], batch_size=3
+            )
+            np.testing.assert_allclose(lost[0], before[index] - logits[:, index], atol=1e-4)
+        map_ = found.positions().ravel()
+        tail = Tail(network, explanation.image, layer="1")
+        within = [
+            correlation(some @ map_, measure_removals(tail, [(Logit(index), None)], some, batch_size=32)[0])
+            for some in sets
+        ]
+        assert ours.value == pytest.approx(np.mean(within), abs=1e-3)
 
 
 def test_two_classes_set_against_each_other(network, photo):
@@ -105,7 +152,9 @@ def test_groups_and_flow_add_up(network, photo):
     assert [link.shape for link in flow.links] == [(3, 3)]
     assert flow.class_links.shape == (5, 3)
     best = explanation.classes[0]
-    np.testing.assert_allclose(flow.class_links[0], explanation.spatial("3", best.index).by_group(groups), rtol=1e-5)
+    np.testing.assert_allclose(
+        flow.class_links[0], explanation.attribution("3", best.index).by_group(groups), rtol=1e-5
+    )
     # What reaches a group from all groups below, and from what they leave over, is the attribution of its strength.
     pattern = pellucid.targets.Group("3", tuple(groups.channels[0]), tuple(map(tuple, groups.spatial[0, :, :, 0])))
     direct = attribute(network, explanation.image, layer="1", target=pattern)
@@ -133,7 +182,7 @@ def test_experiments_are_those_of_intervening(network, photo):
             )
             np.testing.assert_allclose(each.probabilities[1], effect.probabilities_after[shown], atol=1e-4)
             assert each.winners[1] == effect.logits_after.argmax()
-            adds = explanation.spatial("3", shown[0]).by_channel()[channel]
+            adds = explanation.attribution("3", shown[0]).by_channel()[channel]
             assert each.predicted[1, 0] == pytest.approx(adds, rel=1e-4)
         if each.unit == "group" and each.groups == 3 and each.factor == 0.0:
             effect = intervene(network, explanation.image, layer="3", remove=[(explanation.groups("3"), 2)])
@@ -177,6 +226,8 @@ def test_json_holds_the_same_numbers(network, photo):
     np.testing.assert_array_equal(layer["channels"], entry.top)
     np.testing.assert_allclose(layer["activations"], np.take_along_axis(entry.activations, entry.top, 2), atol=1e-4)
     np.testing.assert_allclose(layer["spatial"]["2"], explanation.spatial("3", 2).positions(), atol=1e-5)
+    classic = explanation.attribution("3", 2).positions()
+    np.testing.assert_allclose(layer["spatial_attribution"]["2"], classic, atol=1e-5)
     assert document["evidence"][0]["value"] == explanation.evidence[0].value
     assert document["settings"] == {
         "layers": ["1", "3"],
@@ -228,7 +279,10 @@ def test_it_saves_as_page_bundle_and_folder(network, photo, tmp_path, suffix):
     spatial = unpack_numbers(grouping.spatial).transpose(1, 2, 0)
     np.testing.assert_allclose(spatial, explanation.groups("3").spatial[0], atol=1e-3)
     np.testing.assert_allclose(
-        body.spatial[1].maps[0].values, explanation.spatial("3", body.classes[0].index).positions(), atol=1e-5
+        body.spatial[1].maps[0].values, explanation.attribution("3", body.classes[0].index).positions(), atol=1e-5
+    )
+    np.testing.assert_allclose(
+        body.spatial[1].removal[0].values, explanation.spatial("3", body.classes[0].index).positions(), atol=1e-5
     )
 
 

@@ -644,6 +644,8 @@ export interface SpatialPanel {
   method: string;
   /** One map for each class that was asked about. */
   maps: ClassMap[];
+  /** For the same classes, maps that agree with what removing positions does; empty where that was not measured. */
+  removal: ClassMap[];
   /** What is shown and how it was computed, in plain words; empty for the page's own caption. */
   caption: string;
 }

@@ -139,8 +139,9 @@ def _dictionary_problems(panel: DictionaryPanel, card: LayerCard) -> Iterator[st
 
 def _spatial_problems(panel: SpatialPanel, card: LayerCard, known: set[int]) -> Iterator[str]:
     where = f"the spatial attribution of {panel.layer!r}"
-    yield from repeats(f"in {where}, class", [entry.class_index for entry in panel.maps])
-    for entry in panel.maps:
+    for maps in (panel.maps, panel.removal):
+        yield from repeats(f"in {where}, class", [entry.class_index for entry in maps])
+    for entry in (*panel.maps, *panel.removal):
         if entry.class_index not in known:
             yield f"{where} has a map for class {entry.class_index}, which is not among the classes"
         yield from _grid_problems(f"the map of class {entry.class_index} in {where}", entry.values, card)

@@ -135,6 +135,8 @@ class SpatialPanel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """How the maps were computed, such as `linear`."""
     maps: Annotated[list[ClassMap], Meta(min_length=1)]
     """One map for each class that was asked about."""
+    removal: list[ClassMap] = []
+    """For the same classes, maps that agree with what removing positions does; empty where that was not measured."""
     caption: str = ""
     """What is shown and how it was computed, in plain words; empty for the page's own caption."""
 

@@ -1,6 +1,7 @@
 """An explanation as a bundle, and from there as a page."""
 
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from PIL import Image
 
 from ..app import export_html
+from ..attribution import Attribution
 from ..bundle import (
     Bundle,
     ChannelLinks,
@@ -93,7 +95,8 @@ def to_bundle(explanation: Explanation) -> Bundle:
                 SpatialPanel(
                     layer=name,
                     method=explanation.settings["method"],
-                    maps=[ClassMap(class_index=i, values=_rounded(m.positions(), 6)) for i, m in maps.items()],
+                    maps=_class_maps(maps),
+                    removal=_class_maps(explanation.maps[name]),
                 )
                 for name, maps in explanation.attributions.items()
             ],
@@ -140,6 +143,10 @@ def _grid_panel(explanation: Explanation, number: int) -> GridPanel:
         strength=pack_numbers(np.clip(grid.strength, 0, 1)),
         optimized=bool(len(grid.objective)),
     )
+
+
+def _class_maps(maps: Mapping[int, Attribution]) -> list[ClassMap]:
+    return [ClassMap(class_index=index, values=_rounded(each.positions(), 6)) for index, each in maps.items()]
 
 
 def _channel_panel(explanation: Explanation, name: str) -> ChannelPanel:

@@ -175,6 +175,7 @@ def _put_together(
         layers=analysis.names,
         activations={name: analysis.recorded[name].values[0] for name in analysis.names},
         attributions=dict(analysis.attributions),
+        maps=dict(analysis.maps),
         dictionaries={
             name: SemanticDictionary(
                 model.layer(name), analysis.recorded[name].values[0], plan.top[name], pictures.icons[name]

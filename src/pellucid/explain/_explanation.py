@@ -35,7 +35,8 @@ class Explanation:
         versus: two of their numbers that are set against each other, or `None`.
         layers: names, from the first to the last.
         activations: by layer: [rows, columns, channels].
-        attributions: by layer, then by class number.
+        attributions: by layer, then by class number, of the method that was asked for.
+        maps: the same of method `removal`: maps over positions that agree with what removing them does.
         dictionaries, grids: by layer.
         told: by layer: the channels that the page tells of.
         groupings: by layer, then by number of groups.
@@ -61,6 +62,7 @@ class Explanation:
     layers: tuple[str, ...]
     activations: Mapping[str, np.ndarray]
     attributions: Mapping[str, Mapping[int, Attribution]]
+    maps: Mapping[str, Mapping[int, Attribution]]
     dictionaries: Mapping[str, SemanticDictionary]
     grids: Mapping[str, ActivationGrid]
     told: Mapping[str, tuple[int, ...]]
@@ -90,7 +92,11 @@ class Explanation:
         return self.grids[self._explained(layer)]
 
     def spatial(self, layer: str, label: int | str) -> Attribution:
-        """How much each unit of a layer adds to a class; `.positions()` is the map."""
+        """How much each position of a layer adds to a class, by `.positions()`: the map that agrees with removals."""
+        return self.maps[self._explained(layer)][self._class(label)]
+
+    def attribution(self, layer: str, label: int | str) -> Attribution:
+        """How much each unit of a layer adds to a class, by the explanation's method: what channels and groups show."""
         return self.attributions[self._explained(layer)][self._class(label)]
 
     def channels(self, layer: str, label: int | str, *, versus: int | str | None = None) -> ChannelAttribution:
@@ -264,7 +270,8 @@ class Explanation:
         return {
             "channels": entry.top.tolist(),
             "activations": np.take_along_axis(entry.activations, entry.top, 2).astype(float).round(4).tolist(),
-            "spatial": {str(i): m.positions().round(5).tolist() for i, m in maps.items()},
+            "spatial": {str(i): m.positions().round(5).tolist() for i, m in self.maps[name].items()},
+            "spatial_attribution": {str(i): m.positions().round(5).tolist() for i, m in maps.items()},
             "channel_attribution": {
                 str(i): dict(zip(map(str, told), m.by_channel()[told].round(5).tolist(), strict=True))
                 for i, m in maps.items()
