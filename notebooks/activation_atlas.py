@@ -156,9 +156,9 @@ shown = [trial.patch / 255, *(trial.examples[:4] / 255)]
 pictures(shown, ["the patch", *[f"read as {model.label(aim)}"] * (len(shown) - 1)], columns=5)
 
 # %% [markdown]
-# A crop of a real cup, pasted in the same place, does it as well, more often than not; and a dozen pieces of one photo are
-# few. So the sentence does not call it a finding, though the patch worked each time. With thousands of images, some are:
-# `docs/atlas.md` has three, with their counts.
+# A crop of a real cup, pasted in the same place, does it as well, more often than not; and a dozen pieces of one
+# photo are few. So the sentence does not call it a finding, though the patch worked each time. With thousands of
+# images, some are: `docs/atlas.md` has three, with their counts.
 
 # %% [markdown]
 # ## Where does a photo lie?
