@@ -12,7 +12,7 @@
 # cells of a grid, each cell drawn by what its mean looks like. After Carter et al. 2019, doi
 # [10.23915/distill.00015](https://doi.org/10.23915/distill.00015).
 #
-# An atlas wants ten thousand images or more: name a folder of yours in the next line. For want of one, this notebook
+# An atlas wants ten thousand images or more: name a folder of yours below the imports. For want of one, this notebook
 # takes pieces of the five photos that come with its packages. That makes a small map of a small world, quickly.
 
 # %%
