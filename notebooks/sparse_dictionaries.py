@@ -13,7 +13,7 @@
 # $z_i \neq 0$. Here a sparse autoencoder finds one, beside non-negative factorization; each atom gets a picture, and
 # both are tested first on made data whose true atoms are known. After Bricken et al. 2023 (*Towards Monosemanticity*)
 # and Makhzani & Frey 2013 (top-k, [arXiv 1312.5663](https://arxiv.org/abs/1312.5663)). To look into another network,
-# change the next line.
+# change the line below the imports.
 
 # %%
 from types import SimpleNamespace
@@ -31,7 +31,6 @@ from pellucid.targets import Direction, Group
 # %%
 model, layer = pellucid.load(), "mixed4d"  # e.g. pellucid.load("inception_v1"), "mixed4d"
 
-# %%
 # %% [markdown]
 # ## The autoencoder
 #
