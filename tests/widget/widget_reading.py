@@ -6,7 +6,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 IMPORTS = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
 """Where a kernel under test finds its modules."""
-PATIENCE = 180
+PATIENCE = 120
 """Seconds that a server, a kernel or a page may take."""
 
 
