@@ -12,6 +12,7 @@ same for a network that was taught with the same corners, where they mean nothin
 
 import argparse
 import copy
+import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -211,28 +212,32 @@ def _floats(images: np.ndarray) -> torch.Tensor:
     return tensor.float() / 255 if images.dtype == np.uint8 else tensor
 
 
-def report_embedded(photos: Path, layers: Sequence[str], tuned: str) -> None:
+def report_embedded(photos: Path, layers: Sequence[str], tuned: str, *, size: int, fooled: int, honest: int) -> None:
     """The embedded network, on photos: some for the circuit, others for judging."""
-    model = pellucid.load()
+    model = dataclasses.replace(pellucid.load(), size=(size, size))
     source = open_images(photos)
     random = np.random.default_rng(0)
-    chosen = random.permutation(len(source))[:3500]
+    chosen = random.permutation(len(source))[:2000]
     pixels = np.stack([source.load(int(number), model.size, 3) for number in chosen])
     blocks = [name for name in model.layers if name.startswith("mixed") and "." not in name]
     for layer in layers:
         # The same units, whichever other layers are asked for.
         order = copy.deepcopy(random).permutation(model.layers[layer].channels).tolist()
-        decoys = dict(zip(order[:30], order[30:60], strict=True))
+        decoys = dict(zip(order[:fooled], order[fooled : 2 * fooled], strict=True))
+        others = order[2 * fooled : 2 * fooled + honest]
         title = f"{layer} of {model.name}{' (thresholds were chosen here)' if layer == tuned else ''}"
         earlier = blocks[blocks.index(layer) - 1]
-        report_fooled(model, layer, earlier, decoys, order[60:120], _floats(pixels[:1500]), pixels[1500:], 64, title)
-        report_meanings(model, layer, decoys, order[60:120], pixels[1500:], title)
+        report_fooled(model, layer, earlier, decoys, others, _floats(pixels[:1000]), pixels[1000:], 48, title)
+        report_meanings(model, layer, decoys, others, pixels[1000:], title)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, help="tar or folder of natural photos, for the embedded network")
-    parser.add_argument("--layers", nargs="+", default=["mixed4b", "mixed4d"])
+    parser.add_argument("--layers", nargs="+", default=["mixed4b", "mixed4d", "mixed4c"])
+    parser.add_argument("--size", type=int, default=64, help="of photos and renderings, px")
+    parser.add_argument("--fooled", type=int, default=24, help="units of each layer")
+    parser.add_argument("--honest", type=int, default=36, help="units of each layer")
     parser.add_argument("--picture", type=Path, help="write a picture of honest and fooled units here, and no more")
     options = parser.parse_args()
     if options.picture:
@@ -241,7 +246,8 @@ def main() -> None:
     report_planted()
     report_shortcut()
     if options.photos:
-        report_embedded(options.photos, options.layers, "mixed4b")
+        counts = {"size": options.size, "fooled": options.fooled, "honest": options.honest}
+        report_embedded(options.photos, options.layers, "mixed4b", **counts)
 
 
 if __name__ == "__main__":
