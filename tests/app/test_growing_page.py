@@ -112,7 +112,7 @@ def test_choices_and_the_place_on_the_page_stay_while_panels_come(visit, server,
     position.wait_for()
     assert page.locator("input[name=class]:checked").get_attribute("value") == "449"
     # Without a choice of the reader's it is the position whose strongest channel is the strongest of all.
-    position.get_by_text("Row 2, column 2").wait_for()
+    position.get_by_role("heading", name="Row 2, column 2").wait_for()
     position.get_by_text("mixed4d", exact=True).click()
     page.wait_for_url("**#layer=mixed4d&class=449")
     position.evaluate("panel => window.scrollTo(0, window.scrollY + panel.getBoundingClientRect().top + 100)")
