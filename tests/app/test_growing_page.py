@@ -403,3 +403,29 @@ def test_home_shows_what_others_explain(visit, server, first) -> None:
     page.get_by_role("button", name="Remove A hill").click()
     until(lambda: page.get_by_text("A hill").count() == 0)
     assert server.asked[-1] == ("/api/results/b2", b"")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(visit, server, first, bundle, scheme: str) -> None:
+    pytest.importorskip("axe_playwright_python.base", reason="axe-playwright-python is not installed")
+    from test_axe import RUN, scripted
+
+    channels = [RegionChannel(channel=208, label="red roof", inside=31.25, outside=1.5, icon="")]
+    told = RegionLayer(layer="mixed4d", rows=(4, 9), columns=(4, 9), covers=36 / 196, channels=channels)
+    server.answers = {"experiment": answer, "region": lambda _: RegionAnswer(layers=[told], seconds=0.01)}
+    server.tell(make_result(), first, WORK)
+    server.tell(make_result(id="b1", title="A lake", state="waiting", ahead=1))
+    server.tell(make_result(id="b2", title="A hill", state="failed", problem="the disk is full."))
+    home = visit("/", color_scheme=scheme)
+    home.get_by_text("waits for 1 other").wait_for()
+    assert scripted(home).evaluate(RUN) == []
+    page = visit(color_scheme=scheme)
+    page.get_by_text("inception_v1 answers barn").wait_for()
+    assert scripted(page).evaluate(RUN) == []
+    server.tell(make_result(state="done"), bundle)
+    hash_ = "#layer=mixed4d&live=mixed4d&change=group:4:1:0&change=channel:208:2&change=region:3-6:4-8:0"
+    page = visit(f"/r/a1{hash_}&region=0.25,0.25,0.5,0.5", color_scheme=scheme)
+    live_panel(page).get_by_text("answered in").wait_for()
+    page.get_by_role("region", name="What does the network see here?").scroll_into_view_if_needed()
+    page.get_by_text("31.3 here").wait_for()
+    assert scripted(page).evaluate(RUN) == []
