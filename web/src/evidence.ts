@@ -47,3 +47,16 @@ export interface Told extends EvidenceEntry {
 export function removed({ name }: EvidenceEntry): string | null {
   return /\bremoval of (\w+)s$/.exec(name)?.[1] ?? null;
 }
+
+/** What judges maps over positions: they were not made of it. The classic map's has its method after a comma. */
+const JUDGE = "agreement with removal of random sets";
+
+/** Whether a measure is of the map that agrees with removals, rather than of the classic one. */
+export function judgesRemovalMap({ name }: EvidenceEntry): boolean {
+  return name === JUDGE;
+}
+
+/** Whether a measure judges a map over positions by what it was not made of. */
+export function judgesMap({ name }: EvidenceEntry): boolean {
+  return name === JUDGE || name.startsWith(`${JUDGE}, `);
+}

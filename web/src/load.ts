@@ -107,7 +107,9 @@ function checkedExplanation(manifest: ExplanationManifest, images: Record<string
   for (const panel of told.dictionaries) {
     for (const grid of [panel.top, panel.values]) checkGrid(grid, cards.get(panel.layer)!);
   }
-  for (const panel of told.spatial) for (const map of panel.maps) checkGrid(map.values, cards.get(panel.layer)!);
+  for (const panel of told.spatial) {
+    for (const map of [...panel.maps, ...panel.removal]) checkGrid(map.values, cards.get(panel.layer)!);
+  }
   return { manifest, images };
 }
 

@@ -29,6 +29,8 @@ const METHODS: Record<string, string> = {
   linear: "activations times the slope of the logit at them",
   path: "activations times the slope of the logit, averaged on the way from an empty layer to this one",
   relaxed: "activations times the slope of the logit, with the maxima of pooling softened",
+  removal:
+    "sums of its cells agree as well as they can with what the logit lost without each position and each square of 3 × 3",
 };
 
 /** How attribution was computed, as a sentence. */

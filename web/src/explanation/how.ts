@@ -23,6 +23,13 @@ const MORE: Record<string, string[]> = {
   ],
 };
 
+const REMOVAL = [
+  "= map: the w of least Σ_p (w(p) − a(p))² + (1/25) Σ_p (Σ_q w(q) − s(p))² + 0.3 Σ_p (w(p) − e(p))², q in the 3 × 3 around p",
+  `a(p) and s(p) are what y lost when position p, or the 3 × 3 around it, was set to zero. ${REST}`,
+  "= e(p) = Σ_c h(p, c) · g(p, c), g = mean of ∂y / ∂h over 16 copies of the layer",
+  `Each copy lacks a random half to none of its positions. e decides where removals contradict each other. ${LETTERS}`,
+];
+
 function attribution(method: string): string[] {
   return [SLOPES[method] ?? "= a(p, c) = h(p, c) · g(p, c)", LETTERS, ...(MORE[method] ?? [])];
 }
@@ -105,8 +112,7 @@ export function howSpatial(body: ExplanationBody, panel: SpatialPanel): How {
   const across = panel.method === "relaxed" ? "relaxed" : "linear";
   return {
     lines: [
-      "= map(p) = Σ_c a(p, c)",
-      ...attribution(panel.method),
+      ...(panel.method === "removal" ? REMOVAL : ["= map(p) = Σ_c a(p, c)", ...attribution(panel.method)]),
       TWO,
       ...(linked
         ? [
