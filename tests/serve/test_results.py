@@ -3,13 +3,13 @@
 import http.client
 import json
 import threading
-import time
 import zipfile
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -46,7 +46,7 @@ def test_the_numbers_are_those_of_the_library(running: Running, picture: Path, n
     for file, address in told["images"].items():
         answer = running.ask("GET", address)
         assert answer.status == 200
-        assert answer.getheader("cache-control") == "private, max-age=31536000, immutable"
+        assert answer.getheader("cache-control") == "private, max-age=3600, immutable"
         Image.open(BytesIO(answer.content)).load()  # type: ignore[attr-defined]
         assert file
 
@@ -186,16 +186,21 @@ def test_what_is_removed_is_gone_from_the_disk(running: Running, picture: Path) 
 
 
 def test_nothing_stays_after_its_time(start: Callable[..., Running], picture: Path) -> None:
-    running = start(Limits(retention_seconds=2))
+    running = start(Limits(retention_seconds=1000))
     result = running.explain(picture)
     kept = datetime.fromisoformat(result["expires"]) - datetime.fromisoformat(result["created"])
-    assert kept.total_seconds() == pytest.approx(2)
+    assert kept.total_seconds() == pytest.approx(1000)
     running.ended(result["id"])
-    time.sleep(2)
+    running.desk.sweep()
+    assert len(running.json("GET", "/api/results")["results"]) == 1
+    job = running.desk._jobs[result["id"]]
+    job.result = msgspec.structs.replace(job.result, expires=datetime.now(UTC))
     running.desk.sweep()
     assert running.json("GET", "/api/results")["results"] == []
     assert [path for path in running.desk.folder.iterdir() if path.is_dir()] == []
+    assert not running.desk._recent_live
     # A server that starts later finds nothing either.
+    running.stop()
     assert start(Limits()).json("GET", "/api/results")["results"] == []
 
 

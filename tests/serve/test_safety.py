@@ -131,7 +131,8 @@ def test_names_lead_nowhere(running: Running) -> None:
     answer = running.send(encoded(), "title=..%2F..%2Fetc%2Fpasswd%00.png")
     result = json.loads(answer.content)
     assert result["title"] == "passwd"
-    assert {path.name for path in running.desk.folder.iterdir()} <= {result["id"]}
+    kept = {path.name for path in running.desk.folder.iterdir()}
+    assert kept <= {result["id"], f".{result['id']}.part", ".lock"}
     for path in ("/r/..%2f..%2fetc%2fpasswd", "/api/results/%2e%2e", "/api/results/../../etc/passwd", "/r/.html"):
         assert running.ask("GET", path).status in (404, 405)
     until(lambda: running.ended(result["id"]))
@@ -220,9 +221,26 @@ def test_every_answer_is_guarded(running: Running) -> None:
 # ---- who is slow, or many
 
 
-def test_oversized_headers_are_refused(running: Running) -> None:
+def raw(running: Running, request: bytes) -> bytes:
+    """What comes back for bytes, until the server ends the connection or nothing more comes."""
     with socket.create_connection(("127.0.0.1", running.port), timeout=20) as client:
-        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"a" * 100_000 + b"\r\n\r\n")
+        client.sendall(request)
+        client.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+def test_oversized_headers_are_refused(running: Running) -> None:
+    head = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Long: "
+    answer = raw(running, head + b"a" * 20_000 + b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 431")
+    assert b"at most 16 kB" in answer
+    assert raw(running, head + b"a" * 1000 + b"\r\n\r\n").startswith(b"HTTP/1.1 200")
+    with socket.create_connection(("127.0.0.1", running.port), timeout=20) as client:
+        # One that never ends is not waited for.
+        client.sendall(head)
+        for _ in range(3):
+            client.sendall(b"a" * 10_000)
+            time.sleep(0.05)
         assert client.recv(4096).startswith(b"HTTP/1.1 400")
 
 

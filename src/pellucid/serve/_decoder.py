@@ -14,8 +14,8 @@ import zipfile
 from typing import NoReturn
 
 FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif", "BMP": "image/bmp"}
-# Modes in which pixels are handed over; `opaque` makes RGB of each.
-MODES = ("L", "LA", "I", "I;16", "RGB", "RGBA")
+# Modes in which pixels are handed over, of which `opaque` makes RGB, and bytes of a pixel in each.
+MODES = {"L": 1, "LA": 2, "I": 4, "I;16": 2, "RGB": 3, "RGBA": 4}
 # No network looks at more.
 _LONGEST_SIDE = 2048
 _MEMORY = 2 * 2**30

@@ -228,9 +228,10 @@ class Desk:
     def zip(self, name: str) -> bytes:
         """Its bundle as one file."""
         bundle = self.bundle(name)
+        files = {file: bundle.files[file] for file in pictures(bundle.manifest)}
         packed = self.folder / f".{secrets.token_hex(9)}.zip"
         try:
-            return write_bundle(bundle.manifest, bundle.files, packed).read_bytes()
+            return write_bundle(bundle.manifest, files, packed).read_bytes()
         finally:
             packed.unlink(missing_ok=True)
 

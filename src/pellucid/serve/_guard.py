@@ -62,7 +62,7 @@ class Guard:
         headers, method = Headers(scope=scope), scope["method"]
         size = sum(len(name) + len(value) for name, value in scope["headers"])
         if size + len(scope["raw_path"]) + len(scope["query_string"]) > MOST_HEADER_BYTES:
-            return sentence(431, f"the address and headers of this request are longer than {MOST_HEADER_BYTES // 1024} kB.")
+            return sentence(431, f"the address and headers of a request are at most {MOST_HEADER_BYTES // 1024} kB.")
         host = headers.get("host", "")
         if self.hosts is not None and _name_of(host) not in self.hosts:
             return sentence(

@@ -46,10 +46,11 @@ def decode_upload(content: bytes | bytearray, limits: Limits) -> Image.Image:
         raise InputError(rest.decode())
     head, _, pixels = rest.partition(b"\n")
     try:
-        mode, width, height = head.decode("ascii").split()
-        if done.returncode or said != b"+" or mode not in MODES:
+        mode, *sides = head.decode("ascii").split()
+        width, height = map(int, sides)
+        if done.returncode or said != b"+" or len(pixels) != width * height * MODES.get(mode, -1):
             raise ValueError
-        return opaque(Image.frombytes(mode, (int(width), int(height)), pixels))
+        return opaque(Image.frombytes(mode, (width, height), pixels))
     except ValueError:  # killed at one of its limits
         raise InputError(
             "the picture could not be read within the memory and time that one picture may have."
