@@ -2,8 +2,8 @@
 
     python benchmarks/atlas_layout.py atlas/ --layer mixed4d --vectors 10000
 
-Plain UMAP gets the vectors as they are, with its own defaults, and once more with the cosine. Trustworthiness (15 neighbours) is
-measured in the vectors' own space, by the angle between them, for all alike: what counts is which are neighbours there.
+Plain UMAP gets the vectors as they are, with its own defaults, and once more with the cosine. Trustworthiness (15
+neighbours) is measured in the vectors' own space, by the angle between them, for all alike.
 """
 
 import argparse

@@ -2,14 +2,15 @@
 
     python benchmarks/atlas_memory.py --vectors 1000000 --channels 832
 
-The vectors are sparse mixtures of 40 directions, written in shards as collecting does. Each line is the largest resident
-memory of the process so far; the layout is computed for 200,000 of them, the others are placed among those.
+The vectors are sparse mixtures of 40 directions, written in shards as collecting does. Each line is the largest
+resident memory of the process so far; the layout is computed for 200,000 of them, the others are placed among those.
 """
 
 import argparse
 import resource
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +42,8 @@ def main() -> None:
     mix = random.gamma(0.5, size=(40, asked.channels)).astype(np.float32)
     with tempfile.TemporaryDirectory() as place:
         folder = Folder(Path(place))
-        keys, starts = [], list(range(0, asked.vectors, _SHARD)) + [asked.vectors]
-        for first, last in zip(starts, starts[1:], strict=False):
+        keys, starts = [], [*range(0, asked.vectors, _SHARD), asked.vectors]
+        for first, last in pairwise(starts):
             kinds = random.integers(0, 8, last - first)
             strength = random.gamma(0.3, size=(last - first, 40)).astype(np.float32)
             strength *= np.where((np.arange(40) // 5)[None] == kinds[:, None], 4, 0.5)

@@ -1,4 +1,4 @@
-"""The pages that come with the documentation: built from the sources that are there, with data that this version reads."""
+"""The pages that come with the documentation: as their sources are now, with data that this version reads."""
 
 import importlib.util
 import json
