@@ -16,6 +16,7 @@ from pellucid.attribution._removal import measure_removals
 from pellucid.bundle import read_bundle, unpack_numbers
 from pellucid.errors import InputError, ModelError, TargetError
 from pellucid.explain import _explain
+from pellucid.explain._bundle import to_bundle
 from pellucid.explain._icons import Look
 from pellucid.record import Tail
 from pellucid.targets import Logit
@@ -480,3 +481,21 @@ def test_a_notebook_shows_the_page_in_a_frame(network, photo):
     assert page.startswith("<iframe")
     assert "sandbox" in page
     assert "&lt;!doctype html&gt;" in page.lower()
+
+
+def test_an_upper_layer_of_more_channels_than_the_lower(photo, monkeypatch):
+    monkeypatch.setattr(_explain, "_MOST_GROUPS", 12)
+    module = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 10, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(), nn.Linear(10, 3),
+    )  # fmt: skip
+    torch.manual_seed(0)
+    for parameter in module.parameters():
+        parameter.data = 0.4 * torch.randn_like(parameter) + 0.1
+    model = pellucid.wrap(module.eval(), size=16, mean=0.5, std=0.5, name="widening")
+    explanation = explain(model, photo, layers=["1", "3"], n_groups=2)
+    flow = explanation.flows["1", "3"]
+    assert set(explanation.groupings["3"]) == set(range(2, 11))
+    assert not flow.aligned
+    assert flow.links[10, 4].shape == (10, 4)
+    pellucid.bundle.check_manifest(to_bundle(explanation).manifest)

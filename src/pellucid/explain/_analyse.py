@@ -202,6 +202,9 @@ def _flow(
     analysis: Analysis, model: Model, image: Tensor, lower: str, upper: str, tail: Tail, progress: Progress
 ) -> LayerFlow:
     below = analysis.recorded[lower].values[0]
+    # A layer cannot be divided in more groups than it has positions or channels.
+    most = min(below.shape[0] * below.shape[1], below.shape[2])
+    alignable = (below >= 0).all() and max(analysis.groupings[upper]) <= most
     links: dict[tuple[int, int], np.ndarray] = {}
     aligned: dict[int, Groups] = {}
     aligned_links: dict[int, np.ndarray] = {}
@@ -213,7 +216,7 @@ def _flow(
         found = attribute_many(model, image, layer=lower, targets=targets, tail=tail, progress=progress)
         for number, smaller in analysis.groupings[lower].items():
             links[count, number] = np.stack([each.by_group(smaller) for each in found])
-        if (below >= 0).all():
+        if alignable:
             aligned[count] = align_groups(analysis.recorded[lower], np.stack([each.values for each in found]))
             aligned_links[count] = np.stack([each.by_group(aligned[count]) for each in found])
     return LayerFlow(lower, upper, links, aligned, aligned_links)
