@@ -24,7 +24,8 @@ model, layer, early = pellucid.load(), "mixed4d", "mixed4a"  # e.g. pellucid.loa
 photo = pellucid.example_photos()["chelsea"]  # or "my_photo.jpg"
 
 # %%
-explanation = pellucid.explain(model, photo, layers=[early, layer], grid_seconds=15)
+# Its activation grids are drawn further below, by a number of steps and not of seconds.
+explanation = pellucid.explain(model, photo, layers=[early, layer], grid_seconds=0)
 image = explanation.image
 first, second = explanation.classes[0], explanation.classes[1]
 bars(
@@ -77,7 +78,7 @@ maps(image, [alike - alike.mean()], [f"like place {row}, {column}"], side=2.2)
 # large as h is long.
 
 # %%
-grids = [explanation.grid(name) for name in explanation.layers]
+grids = [pellucid.render_grid(model, image, layer=name, steps=24) for name in explanation.layers]
 pictures([grid.sized() for grid in grids], explanation.layers, columns=2, side=4.2)
 
 # %% [markdown]
