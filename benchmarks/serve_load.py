@@ -5,7 +5,7 @@
 
 Starts `pellucid serve` with the embedded network in a process and a folder of its own. Of ten people seven look, ask
 and follow; one reads slowly (20 kB/s); one drops connections and leaves uploads unfinished; one sends photos for a
-quick look, follows them to the end, and takes every third back. Latency is that of whole answers, seen from the
+quick look at one layer, follows them to the end, and takes every third back. Latency is that of whole answers, seen from the
 people's process. Only Linux tells the memory of another process in the way that is read here.
 """
 
@@ -67,7 +67,7 @@ class Person:
                 break
             except (http.client.RemoteDisconnected, ConnectionError, http.client.CannotSendRequest):
                 # The server ends connections that were silent for ten seconds; browsers ask again too.
-                self._connection.close()
+                self.close()
                 if again:
                     raise
         content = answer.read()
@@ -76,12 +76,15 @@ class Person:
             self.tally.errors.append(f"{kind}: {answer.status} {content[:200]!r}")
         return content
 
+    def close(self) -> None:
+        self._connection.close()
+
     def json(self, kind: str, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
         return json.loads(self.ask(kind, method, path, body, headers))
 
-    def explain(self, photo: bytes, *, quick: bool = True) -> str:
-        """The name of a new result."""
-        path = f"/api/results?title=load.png&quick={int(quick)}"
+    def explain(self, photo: bytes, *, quick: bool = True, layer: str = "") -> str:
+        """The name of a new result, of one layer or of the usual ones."""
+        path = f"/api/results?title=load.png&quick={int(quick)}&layers={layer}"
         return self.json("upload", "POST", path, photo, {"Content-Type": "image/png"})["id"]
 
     def follow(self, name: str, enough: Callable[[dict[str, Any]], bool] = lambda result: False) -> dict[str, Any]:
@@ -98,6 +101,7 @@ class Person:
                 result = json.loads(line[6:])
                 if enough(result):
                     break
+        answer.close()
         connection.close()
         return result
 
@@ -147,9 +151,9 @@ def load(port: int, photo: bytes, name: str, layer: str, *, clients: int, second
     """
     tally, ends = Tally(), time.monotonic() + seconds
 
-    def looks(person: Person, pause: float) -> None:
+    def looks(person: Person) -> None:
         person.look(name, layer)
-        time.sleep(person.random.random() * pause)
+        time.sleep(person.random.random())
 
     def reads_slowly(person: Person) -> None:
         with socket.socket() as client:
@@ -181,7 +185,7 @@ def load(port: int, photo: bytes, name: str, layer: str, *, clients: int, second
         tally.dropped += 1
 
     def sends(person: Person) -> None:
-        sent = person.explain(photo)
+        sent = person.explain(photo, layer=layer)
         if person.random.random() < 1 / 3:
             time.sleep(person.random.random())
             person.ask("cancel", "POST", f"/api/results/{sent}/cancel")
@@ -192,14 +196,14 @@ def load(port: int, photo: bytes, name: str, layer: str, *, clients: int, second
         person.ask("remove", "DELETE", f"/api/results/{sent}")
 
     def live(number: int) -> None:
-        person = Person(port, tally, number)
-        doing = {7: reads_slowly, 8: drops, 9: sends}.get(number % 10, lambda who: looks(who, 1.0))
-        while time.monotonic() < ends:
-            try:
-                doing(person)
-            except Exception as error:
-                tally.errors.append(f"{getattr(doing, '__name__', 'looks')}: {error!r}")
-                time.sleep(0.1)
+        doing = {7: reads_slowly, 8: drops, 9: sends}.get(number % 10, looks)
+        with contextlib.closing(Person(port, tally, number)) as person:
+            while time.monotonic() < ends:
+                try:
+                    doing(person)
+                except Exception as error:
+                    tally.errors.append(f"{doing.__name__}: {error!r}")
+                    time.sleep(0.1)
 
     people = [threading.Thread(target=live, args=(number,), daemon=True) for number in range(clients)]
     for each in people:

@@ -9,7 +9,6 @@ import socket
 import struct
 import subprocess
 import sys
-import threading
 import time
 import zipfile
 import zlib
@@ -23,6 +22,7 @@ import pytest
 from PIL import Image
 
 import pellucid
+from benchmarks.serve_load import load
 from pellucid.errors import InputError
 from pellucid.serve import Limits
 from pellucid.serve._uploads import decode_upload
@@ -260,37 +260,18 @@ def test_slow_clients_do_not_stop_others(start: Callable[..., Running], picture:
 
 
 def test_many_at_once(running: Running, picture: Path) -> None:
-    """Fifty people look, ask and send for some seconds; benchmarks/serve_load.py does it for two minutes."""
-    name = running.explain(picture)["id"]
+    """People look, ask, send, read slowly and drop connections; benchmarks/serve_load.py has fifty for two minutes."""
+    name = running.explain(picture, "layers=3&quick=1")["id"]
     running.ended(name)
-    question = {"layer": "3", "changes": [{"unit": "channel", "channel": 1, "factor": 0}]}
-    errors: list[str] = []
-    ends = time.monotonic() + 4
-
-    def person(number: int) -> None:
-        asked = 0
-        while time.monotonic() < ends or asked < 2:
-            asked += 1
-            try:
-                kind = (number + asked) % 4
-                if kind == 0:
-                    running.json("POST", f"/api/results/{name}/experiment", question)["classes"]
-                elif kind == 1:
-                    running.json("GET", f"/api/results/{name}/manifest")["manifest"]
-                elif kind == 2:
-                    running.json("GET", "/api/results")["results"]
-                else:
-                    assert running.ask("GET", "/").status == 200
-            except Exception as error:
-                errors.append(repr(error))
-                return
-
-    people = [threading.Thread(target=person, args=(number,)) for number in range(50)]
-    for each in people:
-        each.start()
-    for each in people:
-        each.join(timeout=120)
-    assert errors == []
+    tally = load(running.port, picture.read_bytes(), name, "3", clients=30, seconds=4)
+    assert tally.errors == []
+    assert {"experiment", "file", "manifest", "region", "results", "status", "upload"} <= set(tally.seconds)
+    assert tally.dropped > 5
+    # Nothing of it stays.
+    until(lambda: not running.server.server_state.tasks)
+    pages = running.server.config.app.app.routes[0].endpoint.__self__  # type: ignore[union-attr]
+    assert (pages._streams, pages._arrived) == (0, 0)
+    until(lambda: not running.desk._open)
 
 
 def test_pages_that_follow_are_counted(start: Callable[..., Running], picture: Path, monkeypatch) -> None:
