@@ -5,8 +5,8 @@
 
 Starts `pellucid serve` with the embedded network in a process and a folder of its own. Of ten people seven look, ask
 and follow; one reads slowly (20 kB/s); one drops connections and leaves uploads unfinished; one sends photos for a
-quick look at one layer, follows them to the end, and takes every third back. Latency is that of whole answers, seen from the
-people's process. Only Linux tells the memory of another process in the way that is read here.
+quick look at one layer, follows them to the end, and takes every third back. Latency is that of whole answers, seen
+from the people's process. Only Linux tells the memory of another process in the way that is read here.
 """
 
 import argparse
