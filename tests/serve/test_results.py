@@ -67,6 +67,22 @@ def test_it_grows_while_one_looks(running: Running, picture: Path) -> None:
     assert results[-1]["revision"] > 4
 
 
+def test_pictures_of_earlier_revisions_are_still_there(running: Running, picture: Path, monkeypatch) -> None:
+    given: set[str] = set()
+    publish = running.desk._publish
+
+    def noted(job, explanation):
+        bundle = publish(job, explanation)
+        given.update(job.page.images.values())
+        return bundle
+
+    monkeypatch.setattr(running.desk, "_publish", noted)
+    name = running.explain(picture, "layers=3")["id"]
+    assert running.ended(name)["state"] == "done"
+    assert given > set(running.json("GET", f"/api/results/{name}/manifest")["images"].values())
+    assert {running.ask("GET", address).status for address in given} == {200}
+
+
 def test_experiments_are_those_of_intervening(running: Running, picture: Path, network: pellucid.Model) -> None:
     name = running.explain(picture)["id"]
     running.ended(name)

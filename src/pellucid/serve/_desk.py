@@ -69,7 +69,7 @@ class Page:
         revision: its number, from 1.
         manifest: JSON.
         images: address of each picture, by file.
-        files: pictures by digest.
+        files: pictures by digest, those of earlier revisions too while they may be asked for.
     """
 
     revision: int
@@ -496,6 +496,8 @@ class Desk:
         page = _page_of(bundle, job.result.id, job.result.revision + 1)
         first = explanation.classes[0]
         with self._lock:
+            if job.page is not None:  # somebody may still be fetching the pictures of an earlier revision
+                page = dataclasses.replace(page, files={**job.page.files, **page.files})
             job.page = page
             self._change(
                 job,
