@@ -45,4 +45,5 @@ def test_its_data_can_be_read_and_holds_no_photo(path: Path) -> None:
 def test_it_opens(opened) -> None:
     page = opened(path=PAGES[0])
     page.get_by_role("heading", level=1).wait_for()
-    assert page.locator("canvas").first.bounding_box()["width"] > 300
+    page.get_by_role("button", name="Zoom in").first.wait_for()
+    assert max(canvas.bounding_box()["width"] for canvas in page.locator("canvas").all()) > 300

@@ -102,8 +102,8 @@ def test_the_formulas_are_those_of_the_map(opened, two_maps):
 
 def test_an_explanation_of_one_kind_of_map_has_nothing_to_choose(opened):
     region = region_of(opened("#layer=mixed4d&class=425"))
+    region.get_by_text("Computed by linear attribution").wait_for()
     assert region.get_by_role("radio", name=re.compile("by removal")).count() == 0
-    assert region.get_by_text("Computed by linear attribution").is_visible()
 
 
 def test_on_a_phone(opened, two_maps):
