@@ -17,11 +17,12 @@ STATUS = ServerStatus(
     version="0.0.0",
     models=[
         ServedModel(name="inception_v1", rows=224, columns=224, layers=["mixed3b", "mixed4d"], usual=["mixed4d"]),
-        ServedModel(name="tiny", rows=128, columns=128, layers=["one", "two", "three"], usual=["one", "two"]),
+        ServedModel(name="tiny", rows=128, columns=128, layers=["one", "two", "three", "four"], usual=["one", "two"]),
     ],
     accepts=["image/png", "image/jpeg"],
     most_bytes=2 * 2**20,
     most_pixels=40_000_000,
+    most_layers=3,
     retention_seconds=86_400,
 )
 

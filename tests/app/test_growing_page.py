@@ -429,3 +429,14 @@ def test_axe_finds_nothing_serious(visit, server, first, bundle, scheme: str) ->
     page.get_by_role("region", name="What does the network see here?").scroll_into_view_if_needed()
     page.get_by_text("31.3 here").wait_for()
     assert scripted(page).evaluate(RUN) == []
+
+
+def test_no_more_layers_can_be_chosen_than_the_server_takes(visit) -> None:
+    page = visit("/")
+    page.get_by_text("tiny", exact=True).click()
+    # Two of four are chosen by themselves; this server takes three.
+    assert page.get_by_role("checkbox", name="four").is_enabled()
+    page.get_by_text("three", exact=True).click()
+    assert page.get_by_role("checkbox", name="four").is_disabled()
+    page.get_by_text("two", exact=True).click()
+    assert page.get_by_role("checkbox", name="four").is_enabled()

@@ -616,6 +616,8 @@ export interface ServerStatus {
   most_bytes: number;
   /** Most pixels of a picture. */
   most_pixels: number;
+  /** Most layers of one explanation. */
+  most_layers: number;
   /** How long results are kept. */
   retention_seconds: number;
 }

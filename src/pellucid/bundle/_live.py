@@ -161,6 +161,8 @@ class ServerStatus(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Largest file that it takes."""
     most_pixels: Index
     """Most pixels of a picture."""
+    most_layers: Index
+    """Most layers of one explanation."""
     retention_seconds: Seconds
     """How long results are kept."""
 

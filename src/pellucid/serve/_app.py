@@ -161,6 +161,7 @@ class _Pages:
                 accepts=ACCEPTS,
                 most_bytes=self.limits.most_bytes,
                 most_pixels=self.limits.most_pixels,
+                most_layers=self.limits.most_layers,
                 retention_seconds=self.limits.retention_seconds,
             )
         )
