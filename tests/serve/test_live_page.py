@@ -1,6 +1,5 @@
 """The pages of a running server in a real browser: a photo goes in, an explanation grows, questions are answered."""
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from PIL import Image
 import pellucid
 from pellucid.serve import _desk
 from pellucid.trust import intervene
+from tests.browsers import chromium
 from tests.serve.conftest import Running, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -25,14 +25,8 @@ def address(running: Running) -> str:
 @pytest.fixture
 def opened(address: str) -> Iterator[Callable]:
     """Opens a path; fails afterwards when a page complained or asked another host."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not executable:
-        pytest.skip("no chromium on this machine: the pages are not tested in a browser")
-    switches = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     complaints: list[str] = []
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=switches)
+    with chromium() as browser:
 
         def opened(path: str = "/", **options):
             page = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options}).new_page()
@@ -50,7 +44,6 @@ def opened(address: str) -> Iterator[Callable]:
 
         opened.complaints = complaints  # type: ignore[attr-defined]
         yield opened
-        browser.close()
     assert complaints == []
 
 

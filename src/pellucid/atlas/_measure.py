@@ -46,12 +46,12 @@ def _icons(atlas: Atlas, layer: str) -> EvidenceEntry | None:
         chance += sum(counts[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2].sum() for x, y in own) / counts.sum()
     if not total:
         return None
-    return EvidenceEntry(
-        about=f"atlas:{layer}",
-        name="icons in their own cell",
-        value=round(float(hits / total), 3),
-        control=round(float(chance / total), 3),
-        sentence=f"{hits / total:.0%} of the icons, shown to the network again, lie in their own cell of the coarsest "
+    return _entry(
+        layer,
+        "icons in their own cell",
+        hits / total,
+        chance / total,
+        f"{hits / total:.0%} of the icons, shown to the network again, lie in their own cell of the coarsest "
         f"grid or beside it; a random activation would in {chance / total:.0%} of cases.",
     )
 
@@ -71,12 +71,12 @@ def _neighbours(atlas: Atlas, layer: str) -> EvidenceEntry | None:
     points = layout.anchors[chosen].astype(np.float32)
     value = float(trustworthiness(points, layout.positions[chosen], n_neighbors=count))
     control = float(trustworthiness(points, points[:, :2], n_neighbors=count))
-    return EvidenceEntry(
-        about=f"atlas:{layer}",
-        name="trustworthiness of the layout",
-        value=round(float(value), 3),
-        control=round(float(control), 3),
-        sentence=f"Of activations that lie close together on the map, {value:.0%} are close in the layer as well "
+    return _entry(
+        layer,
+        "trustworthiness of the layout",
+        value,
+        control,
+        f"Of activations that lie close together on the map, {value:.0%} are close in the layer as well "
         f"(1 is perfect, one half is chance); two principal components reach {control:.0%}.",
     )
 
@@ -96,12 +96,12 @@ def _stability(atlas: Atlas, layer: str) -> EvidenceEntry | None:
     ]
     shared = [len(np.intersect1d(one, other, assume_unique=True)) for one, other in zip(*found, strict=True)]
     value, control = float(np.mean(shared)) / count, count / (len(chosen) - 1)
-    return EvidenceEntry(
-        about=f"atlas:{layer}",
-        name="stability of the layout",
-        value=round(value, 3),
-        control=round(control, 3),
-        sentence=f"Laid out twice with other random numbers, {len(chosen):,} of the activations keep "
+    return _entry(
+        layer,
+        "stability of the layout",
+        value,
+        control,
+        f"Laid out twice with other random numbers, {len(chosen):,} of the activations keep "
         f"{_percent(value)} of their {count} nearest neighbours; by chance it would be {_percent(control)}.",
     )
 
@@ -121,12 +121,12 @@ def _variance_kept(atlas: Atlas, layer: str) -> EvidenceEntry | None:
     if found is None:
         return None
     value, control, cells = found
-    return EvidenceEntry(
-        about=f"atlas:{layer}",
-        name="variance kept by the map",
-        value=round(value, 3),
-        control=round(control, 3),
-        sentence=f"The means of the {cells} finest cells keep {_percent(value)} of the variance of the layer's "
+    return _entry(
+        layer,
+        "variance kept by the map",
+        value,
+        control,
+        f"The means of the {cells} finest cells keep {_percent(value)} of the variance of the layer's "
         f"activations, the rest is within the cells; cells filled by chance would keep {_percent(control)}.",
     )
 
@@ -137,13 +137,13 @@ def _attribution_kept(atlas: Atlas, layer: str) -> EvidenceEntry | None:
     if found is None:
         return None
     value, control, cells = found
-    return EvidenceEntry(
-        about=f"atlas:{layer}",
-        name="class evidence kept by the map",
-        value=round(value, 3),
-        control=round(control, 3),
-        sentence=f"The labels of the {cells} finest cells keep {_percent(value)} of the variance of what single "
-        f"activations argue for; cells filled by chance would keep {_percent(control)}.",
+    return _entry(
+        layer,
+        "class evidence kept by the map",
+        value,
+        control,
+        f"The labels of the {cells} finest cells keep {_percent(value)} of the variance of what single "
+        f"activations speak for; cells filled by chance would keep {_percent(control)}.",
     )
 
 
@@ -198,13 +198,23 @@ def _coherence(atlas: Atlas, layer: str) -> EvidenceEntry | None:
         return None
     shares = np.bincount(best_class[inside]) / inside.sum()
     control = float((shares**2).sum())
+    return _entry(
+        layer,
+        "class coherence of cells",
+        float(agree / pairs),
+        control,
+        f"Two activations of the same cell of the {grid} × {grid} grid speak most for the same class in "
+        f"{_percent(agree / pairs)} of cases; two of any cells in {_percent(control)}.",
+    )
+
+
+def _entry(layer: str, name: str, value: float, control: float, sentence: str) -> EvidenceEntry:
     return EvidenceEntry(
         about=f"atlas:{layer}",
-        name="class coherence of cells",
-        value=round(float(agree / pairs), 3),
+        name=name,
+        value=round(float(value), 3),
         control=round(float(control), 3),
-        sentence=f"Two activations of the same cell of the {grid} × {grid} grid argue most for the same class in "
-        f"{_percent(agree / pairs)} of cases; two of any cells in {_percent(control)}.",
+        sentence=sentence,
     )
 
 
