@@ -156,6 +156,20 @@ def test_what_cannot_be_read_is_said_at_once(opened, tmp_path: Path) -> None:
     opened.complaints.clear()
 
 
+def test_a_photo_that_is_chosen_before_the_page_is_ready_is_not_lost(opened, picture: Path, address: str) -> None:
+    page = opened("/r/000000000000000000")  # no page of photos yet, so that its first request can be held back
+    held: list = []
+    page.route("**/api/status", lambda route: held.append(route))
+    page.goto(address)
+    page.get_by_role("button", name="Choose a photo").wait_for()
+    page.set_input_files("input[type=file]", picture)
+    page.wait_for_timeout(200)
+    assert held
+    held[0].continue_()
+    page.wait_for_url("**/r/*")
+    opened.complaints.clear()  # the browser notes the 404
+
+
 def test_work_is_cancelled(opened, picture: Path, monkeypatch) -> None:
     def endless(model, image, *, partial, progress, **settings):
         pellucid.explain(model, image, layers=["3"], icon_size=16, icon_steps=1, grid_seconds=0, partial=partial)
