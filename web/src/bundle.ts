@@ -379,6 +379,26 @@ export interface LayerCard {
   icons: IconSheet;
 }
 
+/** How well an attribution method predicts what removing parts of a layer does, over several photos. */
+export interface MethodScore {
+  /** Name of the method, such as `linear`. */
+  method: string;
+  /** What was removed: random sets of positions, single channels, or single groups. */
+  unit: "channel" | "group" | "set";
+  /** Median over the photos of the correlation of predicted and measured changes of the top class's logit. */
+  value: number;
+  /** Lower quartile over the photos. */
+  low: number;
+  /** Upper quartile over the photos. */
+  high: number;
+  /** The median for mere strength of activation. */
+  control: number;
+  /** `for`: on nearly all photos it is above its control; `nothing`: it is not. */
+  says: "for" | "nothing";
+  /** Median time for one photo and one class, in seconds, what all methods share left out. */
+  seconds: number;
+}
+
 /** The network that was asked. */
 export interface ModelCard {
   /** Name of the network, such as `inception_v1`. */
@@ -554,6 +574,67 @@ export interface RegionRequest {
   right: number;
 }
 
+/** Everything the page of a report shows. */
+export interface ReportBody {
+  /** Heading of the page. */
+  title: string;
+  /** The network that was asked. */
+  model: ModelCard;
+  /** How many natural images were looked at for exemplars. */
+  images: number;
+  /** On how many of them attribution was compared with removals. */
+  photos: number;
+  /** From the first to the last. */
+  layers: ReportLayer[];
+  /** What was left out, and why, each a sentence. */
+  remarks: string[];
+  /** How long each part took to compute, in seconds: `photos`, and by layer `renderings:LAYER`, `methods:LAYER`. */
+  seconds: Record<string, number>;
+}
+
+/** What can be believed about one layer. */
+export interface ReportLayer {
+  /** Name of the layer, such as `mixed4d`. */
+  name: string;
+  /** Rows of the layer's grid on an input of the usual size. */
+  rows: number;
+  /** Columns of the layer's grid. */
+  columns: number;
+  /** How many channels the layer has. */
+  channels: number;
+  /** The picture of each of `units`, in their order. */
+  icons: IconSheet;
+  /** Pieces of photos that fire each of `units` most, the strongest first, in their order. */
+  exemplars: PatchSheets;
+  /** Channels that were drawn by chance. */
+  units: ReportUnit[];
+  /** Attribution methods, those of one kind of part together, the best first. */
+  methods: MethodScore[];
+  /** What was measured about the layer as a whole: `renderings:LAYER`, `spatial:LAYER`, `groups:LAYER`. */
+  evidence: EvidenceEntry[];
+}
+
+/** The manifest of a bundle that says what to believe of a network; its `kind` in JSON is `report`. */
+export interface ReportManifest {
+  kind: "report";
+  /** Number of the schema; it rises when an older page could misread a newer bundle. */
+  schema: 2;
+  /** Where the numbers come from. */
+  provenance: Provenance;
+  /** What the page shows. */
+  body: ReportBody;
+}
+
+/** One channel: its picture is in the icon sheet of the layer, what fires it on photos in the sheet of exemplars. */
+export interface ReportUnit {
+  /** Number of the channel. */
+  channel: number;
+  /** Whether the evidence warns of its picture. */
+  misleading: boolean;
+  /** What was measured about its picture, the headline first; `about` is `rendering:LAYER:CHANNEL`. */
+  evidence: EvidenceEntry[];
+}
+
 /** One page of a server: an explanation that is made, or a bundle that it was given. */
 export interface Result {
   /** Part of its address. */
@@ -679,4 +760,4 @@ export interface TwoClassMap {
 }
 
 /** Every manifest there is. */
-export type Manifest = ExplanationManifest | AtlasManifest;
+export type Manifest = ExplanationManifest | AtlasManifest | ReportManifest;

@@ -56,8 +56,15 @@ from ._manifest import (
     ExplanationManifest as ExplanationManifest,
     Manifest as Manifest,
     Provenance as Provenance,
+    ReportManifest as ReportManifest,
 )
 from ._numbers import pack_numbers as pack_numbers, unpack_numbers as unpack_numbers
 from ._read import Bundle as Bundle, decode_manifest as decode_manifest, read_bundle as read_bundle
+from ._report import (
+    MethodScore as MethodScore,
+    ReportBody as ReportBody,
+    ReportLayer as ReportLayer,
+    ReportUnit as ReportUnit,
+)
 from ._typescript import typescript as typescript
 from ._write import encode_manifest as encode_manifest, write_bundle as write_bundle

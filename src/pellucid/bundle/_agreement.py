@@ -58,7 +58,7 @@ def problems(body: ExplanationBody) -> Iterator[str]:
         return
     cards = {card.name: card for card in body.layers}
     for card in body.layers:
-        yield from _sheet_problems(f"the icons of {card.name!r}", card.icons, card.channels)
+        yield from sheet_problems(f"the icons of {card.name!r}", card.icons, card.channels)
     for panel in body.dictionaries:
         yield from _dictionary_problems(panel, cards[panel.layer])
     for panel in body.grids:
@@ -119,7 +119,7 @@ def _order_problems(body: ExplanationBody) -> Iterator[str]:
     yield from _unknown("an experiment", [effects.layer for effects in body.effects], place)
 
 
-def _sheet_problems(what: str, icons: IconSheet, limit: int | None = None) -> Iterator[str]:
+def sheet_problems(what: str, icons: IconSheet, limit: int | None = None) -> Iterator[str]:
     yield from repeats(f"in {what}, channel", icons.channels)
     if limit is not None:
         yield from beyond(what, icons.channels, limit)
@@ -158,7 +158,7 @@ def _channel_problems(panel: ChannelPanel, card: LayerCard, classes: int) -> Ite
 
 def _group_problems(panel: GroupPanel, card: LayerCard, classes: int) -> Iterator[str]:
     where = f"the groups of {panel.layer!r}"
-    yield from _sheet_problems(f"the icons of {where}", panel.icons)
+    yield from sheet_problems(f"the icons of {where}", panel.icons)
     if panel.icons.channels != list(range(len(panel.icons.channels))):
         yield f"the icons of {where} are not numbered from 0 up"
     counts = [len(grouping.icons) for grouping in panel.groupings]
@@ -299,3 +299,9 @@ def repeats(what: str, items: Sequence[Any]) -> Iterator[str]:
 
 def _shape(lengths: Iterable[int]) -> str:
     return " × ".join(str(length) for length in lengths)
+
+
+def sheet_size(icons: IconSheet) -> tuple[int, int]:
+    """Width and height of a sheet's picture in pixels."""
+    rows = -(-len(icons.channels) // icons.columns)
+    return icons.columns * icons.side, rows * icons.side

@@ -13,7 +13,7 @@ def atlas_pictures(body: AtlasBody) -> dict[str, tuple[int, int]]:
     for _, _, cells in _maps(body):
         sizes |= _tile_sizes(cells.tiles)
         if cells.patches is not None:
-            sizes |= _patch_sizes(cells.patches)
+            sizes |= patch_sizes(cells.patches)
     for trial in body.trials:
         sizes[trial.file] = (trial.side, trial.side)
         sizes |= {photo.file: (photo.width, photo.height) for photo in trial.examples}
@@ -92,7 +92,7 @@ def _map_problems(where: str, square: bool, cells: CellMap, classes: int) -> Ite
     yield from array_problems(f"`attribution` of {where}", cells.attribution, (count, len(cells.classes)))
     yield from _tile_problems(where, cells.tiles)
     if cells.patches is not None:
-        yield from _patch_problems(where, cells.patches, count)
+        yield from patch_problems(where, cells.patches, count)
     if cells.channels is not None:
         yield from _channel_problems(where, cells.channels, count)
 
@@ -112,20 +112,20 @@ def _tile_problems(where: str, tiles: Tiles) -> Iterator[str]:
     expected = -(-tiles.width // tiles.side) * -(-tiles.height // tiles.side)
     if len(tiles.files) != expected:
         yield f"{where} has {len(tiles.files)} tiles, not {expected}"
-    yield from _name_problems(name for name in tiles.files if name)
+    yield from name_problems(name for name in tiles.files if name)
 
 
-def _patch_problems(where: str, patches: PatchSheets, count: int) -> Iterator[str]:
+def patch_problems(where: str, patches: PatchSheets, count: int) -> Iterator[str]:
     if len(patches.counts) != count:
         yield f"the pieces of {where} are of {len(patches.counts)} cells, not of {count}"
     if len(patches.files) != -(-count // patches.cells):
         yield f"the pieces of {where} are in {len(patches.files)} files"
     if any(number > patches.columns for number in patches.counts):
         yield f"a cell of {where} has more than {patches.columns} pieces"
-    yield from _name_problems(patches.files)
+    yield from name_problems(patches.files)
 
 
-def _name_problems(names: Iterator[str] | list[str]) -> Iterator[str]:
+def name_problems(names: Iterator[str] | list[str]) -> Iterator[str]:
     for name in names:
         if not FILE_NAME.fullmatch(name) or name == "manifest.json":
             yield f"{name!r} is not a file name a bundle may hold; use letters, digits, '_', '-', '.' and '/'"
@@ -143,7 +143,7 @@ def _tile_sizes(tiles: Tiles) -> dict[str, tuple[int, int]]:
     }
 
 
-def _patch_sizes(patches: PatchSheets) -> dict[str, tuple[int, int]]:
+def patch_sizes(patches: PatchSheets) -> dict[str, tuple[int, int]]:
     width, left = patches.columns * patches.side, len(patches.counts)
     sizes = {}
     for name in patches.files:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from PIL import Image
 
 from ..errors import BundleError
-from ._agreement import problems
+from ._agreement import problems, sheet_size
 from ._atlas import AtlasBody
 from ._atlas_agreement import atlas_pictures, atlas_problems
-from ._explanation import IconSheet
 from ._manifest import Manifest
+from ._report import ReportBody
+from ._report_agreement import report_pictures, report_problems
 
 
 def pictures(manifest: Manifest) -> dict[str, tuple[int, int]]:
@@ -28,9 +29,11 @@ def pictures(manifest: Manifest) -> dict[str, tuple[int, int]]:
     body = manifest.body
     if isinstance(body, AtlasBody):
         return atlas_pictures(body)
+    if isinstance(body, ReportBody):
+        return report_pictures(body)
     sizes = {body.photo.file: (body.photo.width, body.photo.height)}
     for icons in (*(card.icons for card in body.layers), *(panel.icons for panel in body.groups)):
-        sizes[icons.file] = _sheet_size(icons)
+        sizes[icons.file] = sheet_size(icons)
     cards = {card.name: card for card in body.layers}
     for panel in body.grids:
         card = cards[panel.layer]
@@ -52,7 +55,14 @@ def check_manifest(manifest: Manifest) -> None:
         >>> check_manifest(read_bundle("labrador.zip").manifest)  # doctest: +SKIP
     """
     body = manifest.body
-    for problem in atlas_problems(body) if isinstance(body, AtlasBody) else problems(body):
+    match body:
+        case AtlasBody():
+            found = atlas_problems(body)
+        case ReportBody():
+            found = report_problems(body)
+        case _:
+            found = problems(body)
+    for problem in found:
         raise BundleError(f"the manifest does not agree with itself: {problem}.")
 
 
@@ -85,8 +95,3 @@ def check_pictures(manifest: Manifest, files: Mapping[str, bytes]) -> None:
             raise BundleError(
                 f"{name!r} is {found[0]} × {found[1]} pixels but the manifest says {size[0]} × {size[1]}."
             )
-
-
-def _sheet_size(icons: IconSheet) -> tuple[int, int]:
-    rows = -(-len(icons.channels) // icons.columns)
-    return icons.columns * icons.side, rows * icons.side

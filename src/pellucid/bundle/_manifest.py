@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 
 from ._atlas import AtlasBody
 from ._explanation import ExplanationBody, Name, Seconds
+from ._report import ReportBody
 
 SCHEMA = 2
 """The one schema that this version of Pellucid writes and reads."""
@@ -58,8 +59,19 @@ class AtlasManifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What the page shows."""
 
 
-Manifest = ExplanationManifest | AtlasManifest
+class ReportManifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="report"):
+    """The manifest of a bundle that says what to believe of a network; its `kind` in JSON is `report`."""
+
+    schema: Literal[2] = SCHEMA
+    """Number of the schema; it rises when an older page could misread a newer bundle."""
+    provenance: Provenance
+    """Where the numbers come from."""
+    body: ReportBody
+    """What the page shows."""
+
+
+Manifest = ExplanationManifest | AtlasManifest | ReportManifest
 """Every manifest there is."""
 
-KINDS = ("explanation", "atlas")
+KINDS = ("explanation", "atlas", "report")
 """Their kinds in JSON."""

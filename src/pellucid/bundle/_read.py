@@ -142,7 +142,7 @@ def decode_manifest(data: bytes) -> Manifest:
         remedy = "write it again with this version" if header.schema < SCHEMA else "a newer Pellucid wrote it; upgrade"
         raise BundleError(f"it is of schema {header.schema} and this version reads schema {SCHEMA}: {remedy}.")
     if header.kind not in KINDS:
-        raise BundleError(f"it is of kind {header.kind!r} and this version reads {' and '.join(map(repr, KINDS))}.")
+        raise BundleError(f"it is of kind {header.kind!r} and this version reads {', '.join(map(repr, KINDS))}.")
     try:
         manifest = msgspec.json.decode(data, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from . import _atlas, _explanation, _live, _manifest
-from ._manifest import SCHEMA, AtlasManifest, ExplanationManifest
+from . import _atlas, _explanation, _live, _manifest, _report
+from ._manifest import SCHEMA, AtlasManifest, ExplanationManifest, ReportManifest
 
 _HEAD = f"""\
 // Made from the structs of pellucid.bundle by `npm run types`; change those, not this file.
@@ -17,6 +17,8 @@ _HEAD = f"""\
 export const SCHEMA = {SCHEMA};
 """
 
+_KINDS = (ExplanationManifest, AtlasManifest, ReportManifest)
+_MODULES = (_manifest, _explanation, _atlas, _report, _live)
 _PLAIN = {"integer": "number", "number": "number", "string": "string", "boolean": "boolean", "null": "null"}
 
 
@@ -31,9 +33,7 @@ def typescript() -> str:
         >>> "export interface ExplanationManifest {" in typescript()
         True
     """
-    _, components = msgspec.json.schema_components(
-        [ExplanationManifest, AtlasManifest, *_live.LIVE], ref_template="{name}"
-    )
+    _, components = msgspec.json.schema_components([*_KINDS, *_live.LIVE], ref_template="{name}")
     parts = [_HEAD]
     for name in sorted(components):
         summary, fields = _docstrings(name)
@@ -43,7 +43,8 @@ def typescript() -> str:
                 lines.append(f"  /** {fields[field]} */")
             lines.append(f"  {field}: {_type(schema)};")
         parts.append("\n".join([*lines, "}"]) + "\n")
-    parts.append("/** Every manifest there is. */\nexport type Manifest = ExplanationManifest | AtlasManifest;\n")
+    kinds = " | ".join(kind.__name__ for kind in _KINDS)
+    parts.append(f"/** Every manifest there is. */\nexport type Manifest = {kinds};\n")
     return "\n".join(parts)
 
 
@@ -71,7 +72,7 @@ def _type(schema: dict[str, Any]) -> str:
 
 def _docstrings(name: str) -> tuple[str, dict[str, str]]:
     """First line of a struct's docstring, and the string below each of its fields."""
-    struct = next(getattr(module, name) for module in (_manifest, _explanation, _atlas, _live) if hasattr(module, name))
+    struct = next(getattr(module, name) for module in _MODULES if hasattr(module, name))
     definition = ast.parse(textwrap.dedent(inspect.getsource(struct))).body[0]
     assert isinstance(definition, ast.ClassDef)
     fields = {}
