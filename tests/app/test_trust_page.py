@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from drawn_bundle import EVIDENCE, make_bundle
+from msgspec.structs import replace
 
 from pellucid.app import export_html
 from pellucid.bundle import EvidenceEntry
@@ -67,6 +68,34 @@ def test_a_measure_is_worth_what_it_has_over_its_control(told, value: float, con
     for place in (region, groups):
         said = place.locator(".measure .verdict").all_inner_texts()
         assert [text.split(maxsplit=1)[1] for text in said] == ([verdict] if verdict else [])
+
+
+def test_what_a_measure_says_itself_decides(told) -> None:
+    said = {"for": 0.1, "against": 0.9, "nothing": 0.9}
+    entries = [replace(entry("groups:mixed4d", value, 0.5, word), says=word) for word, value in said.items()]
+    page, region = told(entries, "#layer=mixed4d&class=425")
+    tally = " ".join(region.locator(".tally").inner_text().split())
+    assert tally == "● 1 beats its control ○ 1 says nothing here ✕ 1 speaks against the picture"
+    groups = page.get_by_role("region", name="What fires together")
+    for place in (region, groups):
+        for word, verdict in {"for": [], "against": ["✕ speaks against the picture"]}.items():
+            measure = place.locator(".measure").filter(has_text=word)
+            assert measure.locator(".verdict").all_inner_texts() == verdict
+
+
+def test_an_interval_is_drawn_and_said(told) -> None:
+    entries = [replace(entry("groups:mixed4d", 0.6, 0.2), low=0.4, high=0.8)]
+    entries += [replace(entry("groups:mixed4d", 0.6, 0.5), low=0.4, high=0.8), entry("groups:mixed4d", 0.6, 0.2)]
+    _, region = told(entries)
+    first, second, third = region.locator(".measure").all()
+    whisker, track = first.locator(".whisker").bounding_box(), first.locator(".track").first.bounding_box()
+    assert whisker["x"] - track["x"] == pytest.approx(0.4 * track["width"], abs=0.5)
+    assert whisker["width"] == pytest.approx(0.4 * track["width"], abs=0.5)
+    text = " ".join(first.locator("dd").first.text_content().split())
+    assert text == "0.60 , 95 % interval 0.40 to 0.80"
+    assert first.locator(".verdict").count() == 0
+    assert "hardly better than its control" in second.locator(".verdict").inner_text()
+    assert third.locator(".whisker").count() == 0
 
 
 def test_bars_are_as_long_as_the_numbers_and_none_below_zero(told) -> None:

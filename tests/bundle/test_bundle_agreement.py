@@ -82,6 +82,8 @@ def zeros(*shape: int) -> dict:
         (lambda b: b["effects"][3]["probabilities"].update(scale=1.0), "beyond 0 and 1"),
         (lambda b: b["effects"][3]["winners"].pop(), "has 5 entries, not 6"),
         (lambda b: b["effects"][0].update(names=["cat"]), "names name 1 but `names` has 1"),
+        (lambda b: b["evidence"][0].update(low=0.1), "'agreement' of 'spatial:conv:4' has only one end"),
+        (lambda b: b["evidence"][0].update(low=0.6, high=0.8), "from 0.6 to 0.8, beside the value 0.5"),
         (lambda b: b["effects"].append(b["effects"][0]), "the experiment ('conv', 'channel', 0, 0.5) is there twice"),
         (lambda b: b["classes"].append(b["classes"][0]), "class 4 is there twice"),
         (lambda b: b.update(versus=[4, 4]), "not two of the classes"),

@@ -201,6 +201,12 @@ export interface EvidenceEntry {
   control: number | null;
   /** What the numbers mean, in words that a non-specialist can read. */
   sentence: string;
+  /** Where the 95 % interval of `value` begins; null where none was computed. */
+  low: number | null;
+  /** Where it ends; null where none was computed. */
+  high: number | null;
+  /** Whether it speaks for the picture, against it, or says nothing; null where value and control decide. */
+  says: "against" | "for" | "nothing" | null;
 }
 
 /** What the rest of the network made of an experiment. */

@@ -3,7 +3,7 @@ import type { EvidenceEntry, ExplanationBody } from "./bundle";
 import { removed, subjectOf, verdictOf } from "./evidence";
 
 function measure(value: number, control: number | null, name = "deletion agreement"): EvidenceEntry {
-  return { about: "spatial:mixed4d", name, value, control, sentence: "" };
+  return { about: "spatial:mixed4d", name, value, control, sentence: "", low: null, high: null, says: null };
 }
 
 test.each([
@@ -15,6 +15,31 @@ test.each([
   [0.9, null, "alone"],
 ])("%f beside a control of %s: %s", (value, control, expected) => {
   expect(verdictOf(measure(value, control))).toBe(expected);
+});
+
+test.each([
+  [0.5, 0.3, 0.31, 0.6, "beats"],
+  [0.5, 0.48, 0.49, 0.52, "beats"],
+  [0.5, 0.3, 0.3, 0.6, "hardly"],
+  [0.5, 0.3, -0.1, 0.8, "hardly"],
+  [0.5, 0.6, 0.4, 0.7, "nothing"],
+])("%f beside a control of %f, in an interval from %f to %f: %s", (value, control, low, high, expected) => {
+  expect(verdictOf({ ...measure(value, control), low, high })).toBe(expected);
+});
+
+test.each([
+  ["for", "beats"],
+  ["against", "against"],
+  ["nothing", "nothing"],
+] as const)("what it says itself decides: %s is %s", (says, expected) => {
+  expect(verdictOf({ ...measure(0.9, 0.1), says })).toBe(expected);
+  expect(verdictOf({ ...measure(0.1, 0.9), says })).toBe(expected);
+  expect(verdictOf({ ...measure(0.1, null), says })).toBe(expected);
+});
+
+test("measures of pages that were written before there were intervals", () => {
+  const { about, name, value, control, sentence } = measure(0.9, 0.1);
+  expect(verdictOf({ about, name, value, control, sentence } as EvidenceEntry)).toBe("beats");
 });
 
 test("what a measure is about, also where the layer's name holds colons and numbers", () => {

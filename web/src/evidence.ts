@@ -1,26 +1,36 @@
 import type { EvidenceEntry, ExplanationBody } from "./bundle";
 
 /** What a measure is worth beside its control. */
-export type Verdict = "beats" | "hardly" | "nothing" | "alone";
+export type Verdict = "beats" | "hardly" | "nothing" | "against" | "alone";
 
 /** A lead over the control that chance might well give: measures are often correlations over a handful of parts. */
 const HARDLY = 0.1;
 
-export function verdictOf({ value, control }: EvidenceEntry): Verdict {
+const SAID: Record<NonNullable<EvidenceEntry["says"]>, Verdict> = {
+  for: "beats",
+  against: "against",
+  nothing: "nothing",
+};
+
+export function verdictOf({ value, control, low, says }: EvidenceEntry): Verdict {
+  if (says) return SAID[says];
   if (control === null) return "alone";
   if (value <= control) return "nothing";
-  return value - control < HARDLY * Math.max(Math.abs(value), Math.abs(control)) ? "hardly" : "beats";
+  // A page that was written before there were intervals does not hold them.
+  const clear = low == null ? value - control >= HARDLY * Math.max(Math.abs(value), Math.abs(control)) : low > control;
+  return clear ? "beats" : "hardly";
 }
 
 export const VERDICTS: Record<Verdict, string> = {
   beats: "beats its control",
   hardly: "hardly better than its control",
   nothing: "says nothing here",
+  against: "speaks against the picture",
   alone: "has no control",
 };
 
 /** A sign for each, which reads in black and white. */
-export const MARKS: Record<Verdict, string> = { beats: "●", hardly: "◐", nothing: "○", alone: "–" };
+export const MARKS: Record<Verdict, string> = { beats: "●", hardly: "◐", nothing: "○", against: "✕", alone: "–" };
 
 /** What a measure is about: the panel, the layer, and the class, as far as each is said. */
 export interface Subject {

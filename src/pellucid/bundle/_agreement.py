@@ -8,6 +8,7 @@ from ._explanation import (
     ChannelPanel,
     DictionaryPanel,
     Effects,
+    EvidenceEntry,
     ExplanationBody,
     Flow,
     Grouping,
@@ -88,6 +89,8 @@ def problems(body: ExplanationBody) -> Iterator[str]:
     yield from repeats("the experiment", [(e.layer, e.unit, e.groups, e.factor) for e in body.effects])
     for effects in body.effects:
         yield from _effect_problems(effects, body, cards, grouped)
+    for entry in body.evidence:
+        yield from interval_problems(entry)
 
 
 def _file_problems(body: ExplanationBody) -> Iterator[str]:
@@ -238,6 +241,16 @@ def _effect_problems(
     if len(effects.winners) != units:
         yield f"`winners` of {where} has {len(effects.winners)} entries, not {units}"
     yield from beyond(f"`winners` of {where}", effects.winners, len(effects.names), "name", "`names`")
+
+
+def interval_problems(entry: EvidenceEntry) -> Iterator[str]:
+    """Whether a measure lies in its interval, where it has one."""
+    where = f"the interval of {entry.name!r} of {entry.about!r}"
+    if entry.low is None or entry.high is None:
+        if entry.low is not entry.high:
+            yield f"{where} has only one end"
+    elif not entry.low <= entry.value <= entry.high:
+        yield f"{where} reaches from {entry.low:g} to {entry.high:g}, beside the value {entry.value:g}"
 
 
 def array_problems(

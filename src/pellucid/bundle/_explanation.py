@@ -265,6 +265,12 @@ class EvidenceEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The same measure where the panel should fail, such as a shuffled map; null when there is no control."""
     sentence: str
     """What the numbers mean, in words that a non-specialist can read."""
+    low: float | None = None
+    """Where the 95 % interval of `value` begins; null where none was computed."""
+    high: float | None = None
+    """Where it ends; null where none was computed."""
+    says: Literal["for", "against", "nothing"] | None = None
+    """Whether it speaks for the picture, against it, or says nothing; null where value and control decide."""
 
 
 class ExplanationBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

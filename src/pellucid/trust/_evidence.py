@@ -1,6 +1,6 @@
 """What was measured about a result, beside a control."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,6 +15,7 @@ class Evidence:
         value: what was measured.
         control: the same for something that should do worse, or `None`.
         sentence: what it means, for a person who does not know the measure.
+        low, high: ends of the 95 % interval of `value`, or `None`.
     """
 
     about: str
@@ -22,6 +23,8 @@ class Evidence:
     value: float
     control: float | None
     sentence: str
+    low: float | None = field(default=None, kw_only=True)
+    high: float | None = field(default=None, kw_only=True)
 
 
 def correlation(first: np.ndarray, second: np.ndarray) -> float:
