@@ -4,6 +4,7 @@ from ._export import (
     export_html as export_html,
     export_site as export_site,
     page_html as page_html,
+    save_bundle as save_bundle,
     served_html as served_html,
 )
 from ._notebook import (

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from ..bundle import Bundle, check_pictures, encode_manifest, pictures, read_bundle
+from ..bundle import Bundle, check_pictures, encode_manifest, pictures, read_bundle, write_bundle
 from ..store._files import write_file, write_folder
 
 # The built page holds this block exactly once; `web/page.html` is its source.
@@ -49,6 +49,27 @@ def export_html(bundle: Bundle | str | os.PathLike[str], path: str | os.PathLike
     path = Path(path)
     write_file(path, page_html(bundle))
     return path
+
+
+def save_bundle(bundle: Bundle, path: str | os.PathLike[str]) -> Path:
+    """The path of a bundle's page, or of the bundle itself, after it was written there, as the name asks.
+
+    Args:
+        bundle: what is shown.
+        path: a page (`.html`), a zip (`.zip`) or else a folder.
+
+    Raises:
+        BundleError: the bundle does not agree with itself.
+        ResourceError: the disk is full.
+        InputError: `path` cannot be written.
+
+    Example:
+        >>> save_bundle(read_bundle("labrador.zip"), "labrador.html")  # doctest: +SKIP
+        PosixPath('labrador.html')
+    """
+    if Path(path).suffix.lower() in (".html", ".htm"):
+        return export_html(bundle, path)
+    return write_bundle(bundle.manifest, bundle.files, path)
 
 
 def export_site(bundle: Bundle | str | os.PathLike[str], folder: str | os.PathLike[str]) -> Path:

@@ -30,15 +30,11 @@ def draw_tiles(cells: Cells, images: np.ndarray, prefix: str, *, side: int = 80)
         prefix: what names begin with.
         side: of a cell, px.
     """
-    share = icon_shares(cells.counts)
     width, height = cells.columns * side, cells.rows * side
     across, down = -(-width // _TILE), -(-height // _TILE)
     touched: dict[tuple[int, int], list[int]] = {}
-    boxes = []
-    for number, ((column, row), part) in enumerate(zip(cells.places.tolist(), share.tolist(), strict=True)):
-        size = max(1, round(part * side))
-        left, top = column * side + (side - size) // 2, row * side + (side - size) // 2
-        boxes.append((left, top, size))
+    boxes = _icon_boxes(cells, side)
+    for number, (left, top, size) in enumerate(boxes):
         for y in range(top // _TILE, (top + size - 1) // _TILE + 1):
             for x in range(left // _TILE, (left + size - 1) // _TILE + 1):
                 touched.setdefault((y, x), []).append(number)
@@ -53,6 +49,30 @@ def draw_tiles(cells: Cells, images: np.ndarray, prefix: str, *, side: int = 80)
         names[y * across + x] = name
         files[name] = as_webp(tile)
     return Tiles(width=width, height=height, side=_TILE, files=names), files
+
+
+def draw_map(cells: Cells, images: np.ndarray, *, side: int) -> Image.Image:
+    """The icons of a map in their places, on white, as one RGB picture of rows·side × columns·side px.
+
+    Args:
+        cells, images: as in `draw_tiles`.
+        side: of a cell, px.
+    """
+    if side < 1:
+        raise InputError(f"the side of a cell is {side} px; expected 1 or more.")
+    whole = Image.new("RGB", (cells.columns * side, cells.rows * side), "white")
+    for (left, top, size), icon in zip(_icon_boxes(cells, side), images, strict=True):
+        whole.paste(Image.fromarray(icon).resize((size, size), Image.Resampling.LANCZOS), (left, top))
+    return whole
+
+
+def _icon_boxes(cells: Cells, side: int) -> list[tuple[int, int, int]]:
+    """Left, top and side of each icon, px, in the middle of its cell."""
+    boxes = []
+    for (column, row), share in zip(cells.places.tolist(), icon_shares(cells.counts).tolist(), strict=True):
+        size = max(1, round(share * side))
+        boxes.append((column * side + (side - size) // 2, row * side + (side - size) // 2, size))
+    return boxes
 
 
 def icon_shares(counts: np.ndarray) -> np.ndarray:
@@ -116,10 +136,21 @@ def _piece(model: Model, layer: Layer, source: Images | None, image: int, row: i
         picture = source.load(image, model.size, model.input_channels)
     except InputError:
         return None
+    return cut_piece(model, layer, picture, row, column)
+
+
+def cut_piece(
+    model: Model, layer: Layer, picture: np.ndarray, row: int, column: int, *, to: int = _PIECE_SIDE
+) -> Image.Image:
+    """What a position mostly looks at: a square of `to` px.
+
+    Args:
+        picture: uint8 [channels, height, width], as the model sees it.
+    """
     left, top, side = piece_box(model, layer, row, column)
     pixels = np.repeat(picture, 3, 0)[:3] if picture.shape[0] == 1 else picture
     whole = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
-    return whole.resize((_PIECE_SIDE, _PIECE_SIDE), Image.Resampling.LANCZOS, (left, top, left + side, top + side))
+    return whole.resize((to, to), Image.Resampling.LANCZOS, (left, top, left + side, top + side))
 
 
 def as_webp(picture: Image.Image, quality: int = _QUALITY) -> bytes:

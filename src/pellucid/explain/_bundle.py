@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..app import export_html
+from ..app import save_bundle
 from ..attribution import Attribution
 from ..bundle import (
     Bundle,
@@ -35,7 +35,6 @@ from ..bundle import (
     Provenance,
     SpatialPanel,
     pack_numbers,
-    write_bundle,
 )
 from ..groups import Groups
 from ..pictures import to_picture
@@ -54,8 +53,8 @@ def to_bundle(explanation: Explanation) -> Bundle:
 
     files = {"photo.webp": _webp(explanation.photo)}
     for number, name in enumerate(explanation.layers):
-        files[f"icons-{number}.webp"] = _webp(_sprite(explanation.icons[name]))
-        files[f"groups-{number}.webp"] = _webp(_sprite(explanation.group_icons[name]))
+        files[f"icons-{number}.webp"] = _webp(sprite(explanation.icons[name]))
+        files[f"groups-{number}.webp"] = _webp(sprite(explanation.group_icons[name]))
         if name in explanation.grids:
             files[f"grid-{number}.webp"] = _webp(to_picture(explanation.grids[name].image))
     model = explanation.model
@@ -121,16 +120,13 @@ def to_bundle(explanation: Explanation) -> Bundle:
 
 def save(explanation: Explanation, path: Path) -> Path:
     """Write a page (`.html`) or a bundle (`.zip`, folder)."""
-    bundle = to_bundle(explanation)
-    if path.suffix.lower() in (".html", ".htm"):
-        return export_html(bundle, path)
-    return write_bundle(bundle.manifest, bundle.files, path)
+    return save_bundle(to_bundle(explanation), path)
 
 
 def _layer_card(explanation: Explanation, number: int) -> LayerCard:
     name = explanation.layers[number]
     rows, columns, channels = explanation.activations[name].shape
-    sheet = _sheet(explanation.icons[name], f"icons-{number}.webp")
+    sheet = sheet_of(explanation.icons[name], f"icons-{number}.webp")
     return LayerCard(name=name, rows=rows, columns=columns, channels=channels, icons=sheet)
 
 
@@ -165,7 +161,7 @@ def _group_panel(explanation: Explanation, number: int) -> GroupPanel:
     groupings = explanation.groupings[name]
     return GroupPanel(
         layer=name,
-        icons=_sheet(explanation.group_icons[name], f"groups-{number}.webp"),
+        icons=sheet_of(explanation.group_icons[name], f"groups-{number}.webp"),
         groupings=[_grouping(explanation, name, groups, (count, False)) for count, groups in groupings.items()],
         usual=min(explanation.n_groups, max(groupings)),
     )
@@ -213,11 +209,12 @@ def _rounded(array: np.ndarray, digits: int) -> list:
     return np.round(array.astype(float), digits).tolist()
 
 
-def _sheet(icons: Icons, file: str) -> IconSheet:
+def sheet_of(icons: Icons, file: str) -> IconSheet:
+    """What a bundle says of the sheet that `sprite` draws."""
     return IconSheet(file=file, side=icons.images.shape[1], columns=_SHEET_COLUMNS, channels=list(icons.keys))
 
 
-def _sprite(icons: Icons) -> Image.Image:
+def sprite(icons: Icons) -> Image.Image:
     """The icons packed row by row, without gaps."""
     count, side = icons.images.shape[:2]
     sheet = Image.new("RGB", (_SHEET_COLUMNS * side, -(-count // _SHEET_COLUMNS) * side), "white")
