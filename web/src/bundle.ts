@@ -646,7 +646,7 @@ export interface Result {
   /** Part of its address. */
   id: string;
   /** What it shows. */
-  kind: "atlas" | "explanation";
+  kind: "atlas" | "explanation" | "report";
   /** Its heading. */
   title: string;
   /** The network that was asked. */

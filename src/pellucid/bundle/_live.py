@@ -172,7 +172,7 @@ class Result(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     id: Name
     """Part of its address."""
-    kind: Literal["explanation", "atlas"]
+    kind: Literal["explanation", "atlas", "report"]
     """What it shows."""
     title: str
     """Its heading."""

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import filelock
 import msgspec
@@ -24,8 +24,11 @@ from safetensors import SafetensorError
 
 from ..app import page_html
 from ..bundle import (
+    AtlasManifest,
     Bundle,
     ExplanationManifest,
+    Manifest,
+    ReportManifest,
     Result,
     check_pictures,
     encode_manifest,
@@ -51,6 +54,11 @@ _THUMB = 192
 _LONGEST_TITLE = 80
 _RECORD, _BUNDLE, _LIVE, _PICTURE = "result.json", "bundle.zip", "live.safetensors", "thumb.webp"
 _LOCK = ".lock"
+_KINDS: Mapping[type[Manifest], Literal["explanation", "atlas", "report"]] = {
+    ExplanationManifest: "explanation",
+    AtlasManifest: "atlas",
+    ReportManifest: "report",
+}
 
 
 class NotFoundError(TargetError):
@@ -375,7 +383,7 @@ class Desk:
         first = manifest.body.classes[0] if isinstance(manifest, ExplanationManifest) else None
         result = Result(
             id=secrets.token_hex(9),
-            kind="explanation" if first else "atlas",
+            kind=_KINDS[type(manifest)],
             title=manifest.body.title,
             model=manifest.body.model.name,
             layers=[layer.name for layer in manifest.body.layers],
