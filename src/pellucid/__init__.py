@@ -51,6 +51,7 @@ from .models import (
 )
 from .pictures import load_image as load_image
 from .record import Activations as Activations, record as record
+from .report import ModelReport as ModelReport, report_model as report_model
 from .store import RenderCache as RenderCache
 from .targets import (
     Channel as Channel,

@@ -1,4 +1,4 @@
-"""The command line: `pellucid explain | render | dream | atlas | serve | models | layers`."""
+"""The command line: `pellucid explain | render | dream | atlas | trust | serve | models | layers`."""
 
 import json
 import os
@@ -17,6 +17,7 @@ from ._completion import completion
 from ._options import MODEL, QUIET, SEED, WEIGHTS, load_model
 from ._progress import bars
 from ._serve import serve
+from ._trust import trust
 
 _NO_CACHE = click.option("--no-cache", is_flag=True, help="Render anew, and keep nothing.")
 
@@ -31,11 +32,13 @@ def cli() -> None:
       pellucid explain photo.jpg
       pellucid render mixed4d:26 --out out/
       pellucid atlas build photos/ --out atlas/
+      pellucid trust --images photos/
       pellucid COMMAND --help
     """
 
 
 cli.add_command(atlas)
+cli.add_command(trust)
 cli.add_command(serve)
 cli.add_command(completion)
 
