@@ -46,6 +46,7 @@ PARTS = {
     "serve": "The pages, served",
     "store": "What is kept on the disk",
     "pictures": "Images in and out of files",
+    "figures": "Sheets of pictures, maps over photos",
     "events": "Progress",
     "errors": "Exceptions",
 }

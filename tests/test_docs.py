@@ -26,7 +26,7 @@ TAUGHT = ["start/tutorial.md", "howto/own-model.md", "howto/render.md"]
 # Those parts' examples are run by tests/test_public.py.
 ELSEWHERE = {
     *("models", "record", "targets", "features", "attribution", "groups", "trust", "explain", "store", "pictures"),
-    "errors",
+    *("figures", "errors"),
 }
 
 

@@ -18,7 +18,7 @@ import pellucid
 
 PARTS = (
     *("models", "record", "targets", "features", "attribution", "groups", "trust", "explain", "store", "pictures"),
-    "errors",
+    *("figures", "errors"),
 )
 
 

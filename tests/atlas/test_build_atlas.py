@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import pellucid
 from pellucid.atlas import Atlas, _icons as icons_module, add_images, build_atlas, open_atlas
@@ -182,6 +183,26 @@ def test_icons_are_pictures_of_their_cells(built: Atlas):
     assert icons.images.shape == (len(cells), 48, 48, 3)
     assert icons.answers.shape == cells.means.shape
     assert icons.images.std(axis=(1, 2, 3)).min() > 2  # none is grey
+
+
+def test_a_map_as_one_picture_has_each_icon_in_its_cell(built: Atlas):
+    cells, icons, side = built.cells("mixed4a", 6), built.icons("mixed4a", 6), 40
+    whole = built.picture("mixed4a", 6, side=side)
+    assert whole.size == (6 * side, 6 * side)
+    pixels, fullest = np.asarray(whole).astype(int), int(cells.counts.argmax())
+    column, row = cells.places[fullest]
+    icon = Image.fromarray(icons.images[fullest]).resize((side, side), Image.Resampling.LANCZOS)
+    cell = pixels[row * side : (row + 1) * side, column * side : (column + 1) * side]
+    np.testing.assert_array_equal(cell, np.asarray(icon), "the fullest cell's icon fills it")
+    taken = {(int(column), int(row)) for column, row in cells.places}
+    for row, column in np.ndindex(6, 6):
+        cell = pixels[row * side : (row + 1) * side, column * side : (column + 1) * side]
+        assert (cell == 255).all() == ((column, row) not in taken)
+    assert built.picture().size == (3 * 64, 3 * 64), "by default the last layer's coarsest grid"
+    with pytest.raises(InputError, match="no grid of 5"):
+        built.picture(grid=5)
+    with pytest.raises(InputError, match="side of a cell is 0"):
+        built.picture(side=0)
 
 
 def test_evidence_stands_beside_the_maps(built: Atlas):

@@ -38,6 +38,7 @@ def test_a_class_atlas_holds_what_argues_for_the_class_and_nothing_else(mapped: 
     assert (found.cells.attribution[:, labels[0]] > 0).all()
     (kept,) = [one for one in class_maps(mapped, CLASS_STAGE) if one.classes == (labels[0],)]
     np.testing.assert_array_equal(kept.icons.images, found.icons.images)
+    assert found.picture(side=20).size == (60, 60)
 
 
 def test_to_the_right_lies_what_argues_for_the_second_class(mapped: Atlas, embedded_model: pellucid.Model):

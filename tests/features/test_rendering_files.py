@@ -12,6 +12,7 @@ from PIL import Image
 import pellucid
 from pellucid.errors import BundleError, InputError, ResourceError
 from pellucid.features import Rendering, load_rendering
+from pellucid.figures import sheet
 
 
 def drawn(*targets: str, channels: int = 3, snapshots: tuple[int, ...] = ()) -> Rendering:
@@ -149,8 +150,17 @@ def test_the_sheet_holds_every_image(tmp_path):
     assert sheet.shape == (3 * 9 - 3, 2 * 12 - 3, 3)
     np.testing.assert_array_equal(sheet[9:15, 12:21], rendering.images[3])
     assert (sheet[18:, 12:] == 1).all()
-    assert Image.open(BytesIO(rendering._repr_png_())).size == rendering.sheet().shape[1::-1]
     assert drawn("a:1").sheet().shape == (6, 9, 3)
+
+
+def test_a_notebook_shows_every_image_with_its_target():
+    rendering = drawn("a:1", "a:2", "a:3")
+    shown = Image.open(BytesIO(rendering._repr_png_()))
+    assert shown.tobytes() == rendering.picture().tobytes()
+    assert shown.tobytes() == sheet(rendering.images, ["a:1", "a:2", "a:3"], side=112).tobytes()
+    assert rendering.picture(["x", "y", "z"], columns=3, side=120).width == 3 * 120 + 2 * 8
+    with pytest.raises(InputError, match="3 pictures and 1 captions"):
+        rendering.picture(["x"])
 
 
 def test_it_says_what_it_is():

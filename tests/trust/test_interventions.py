@@ -351,6 +351,12 @@ def test_units_that_are_not_there(unit, error, words):
         intervene(wrapped("plain"), IMAGE, layer="3", remove=[unit])
 
 
+def test_removing_nothing_changes_nothing():
+    effect = intervene(wrapped("plain"), IMAGE, layer="3", remove=[])
+    np.testing.assert_allclose(effect.logits_after, effect.logits_before, rtol=1e-5, atol=1e-7)
+    assert repr(effect).startswith("<Effect of nothing: ")
+
+
 def test_errors():
     model = wrapped("plain")
     groups = random_groups(model, "3")
@@ -359,7 +365,7 @@ def test_errors():
     with pytest.raises(InputError, match=r"spatial factors \[1, 36, 28, 3\], expected \[1, 14, 10, 3\]"):
         intervene(model, IMAGE, layer="8", remove=[(groups, 0)])
     with pytest.raises(InputError, match="nothing to change; give units in remove="):
-        intervene(model, IMAGE, layer="3")
+        intervene(model, IMAGE)
     with pytest.raises(InputError, match="cannot be scaled by nan"):
         intervene(model, IMAGE, layer="3", scale={1: float("nan")})
     with pytest.raises(InputError, match="no fill 'noise'; choose zero or mean"):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from ..app import frame_html, output_below, output_beside, page_html
 from ..bundle import EvidenceEntry
@@ -15,6 +16,7 @@ from ._cells import Cells, cell_of
 from ._collect import STAGE, Shard, shards_of
 from ._folder import Folder, Manifest, Source, key_of
 from ._icons import CellIcons
+from ._pictures import draw_map
 from ._project import Layout
 from ._vectors import Vectors, vectors_of
 from .sources import Images, open_images
@@ -212,6 +214,24 @@ class Atlas:
     def icons(self, layer: str, grid: int | None = None) -> CellIcons:
         """The pictures of the cells of one grid, in their order."""
         return CellIcons(**self.folder.read("icons", self.key("icons", layer, self.grids[0] if grid is None else grid)))
+
+    def picture(self, layer: str | None = None, grid: int | None = None, *, side: int = 64) -> Image.Image:
+        """A whole map as one RGB Pillow image on white; the side of an icon grows with its activations.
+
+        Args:
+            layer: one of the atlas's; by default the last.
+            grid: cells a side; by default the coarsest.
+            side: of a cell, px.
+
+        Raises:
+            TargetError: the atlas has no such layer.
+            InputError: it has no such grid, or the side is below 1.
+
+        Example:
+            >>> atlas.picture("mixed4d", 20).save("atlas.png")  # doctest: +SKIP
+        """
+        layer = layer or self.layers[-1]
+        return draw_map(self.cells(layer, grid), self.icons(layer, grid).images, side=side)
 
     def origins(self, layer: str, numbers: np.ndarray) -> list[tuple[int, int, int, int]]:
         """For vectors of a layer: the source, the image in it, and row and column of the position."""

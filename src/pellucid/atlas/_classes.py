@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from ..errors import InputError
 from ..events import Progress, silent
@@ -13,6 +14,7 @@ from ._atlas import Atlas
 from ._cells import Cells, cell_of, sum_up
 from ._folder import key_of
 from ._icons import CellIcons, draw_cells
+from ._pictures import draw_map
 from ._project import into_square, project, reduce
 from ._whiten import whitening
 
@@ -40,6 +42,20 @@ class ClassMap:
     reach: float
     cells: Cells
     icons: CellIcons
+
+    def picture(self, *, side: int = 64) -> Image.Image:
+        """The whole map as one RGB Pillow image on white; the side of an icon grows with its activations.
+
+        Args:
+            side: of a cell, px.
+
+        Raises:
+            InputError: the side is below 1.
+
+        Example:
+            >>> pellucid.atlas.class_atlas(atlas, model, "lemon").picture().save("lemon.png")  # doctest: +SKIP
+        """
+        return draw_map(self.cells, self.icons.images, side=side)
 
 
 def class_atlas(

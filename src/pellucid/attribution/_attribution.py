@@ -5,8 +5,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from ..errors import InputError, TargetError
+from ..figures import overlay
 from ..models import Layer
 from ..targets import Logit, Target
 
@@ -70,6 +72,23 @@ class Attribution:
         if self.layer.kind == "vector":
             raise TargetError(f"{self.layer.name} is a vector and has no positions; by_channel() sums its channels.")
         return self.values.sum(2, dtype=np.float64)
+
+    def picture(self, photo: Any, *, limit: float | None = None, side: int | None = None) -> Image.Image:
+        """`positions` over the photo, as one RGB Pillow image: teal argues for the target, orange against it.
+
+        Args:
+            photo: what it is about: a Pillow image, or an array [channels, height, width] in [0, 1].
+            limit: the value of full colour; by default the largest that there is. Give it to compare maps.
+            side: the longer side of the picture, px; by default the photo's, but 192 at least.
+
+        Raises:
+            TargetError: the layer is a vector.
+
+        Example:
+            >>> pellucid.attribute(model, image, layer="8", target=3).picture(image, side=128).size
+            (128, 128)
+        """
+        return overlay(photo, self.positions(), limit=limit, side=side)
 
     def by_channel(self) -> np.ndarray:
         """The sum over positions: float64 [channels]."""

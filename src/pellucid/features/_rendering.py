@@ -3,15 +3,18 @@
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from ..errors import BundleError
+from ..figures import sheet
 from ..pictures import to_picture
 from ..store import write_file
 
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from ..trust import RenderingEvidence
 
 _SCHEMA = 1
+# A caption of a dozen letters needs as much, px.
+_CAPTIONED = 112
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +54,9 @@ class Rendering:
         return f"<Rendering of {', '.join(self.targets[:4])}{' …' if len(self) > 4 else ''}: {list(self.images.shape)}>"
 
     def _repr_png_(self) -> bytes:
-        """The images side by side: what a notebook shows."""
-        from io import BytesIO
-
+        """The images with their targets: what a notebook shows."""
         buffer = BytesIO()
-        to_picture(self.sheet()).save(buffer, "PNG")
+        self.picture().save(buffer, "PNG")
         return buffer.getvalue()
 
     @cached_property
@@ -102,6 +105,27 @@ class Rendering:
             sheet[top : top + height, left : left + width] = image
         return sheet
 
+    def picture(
+        self, captions: Sequence[object] | None = None, *, columns: int | None = None, side: int | None = None
+    ) -> Image.Image:
+        """All images with captions, as one RGB Pillow image: `.save("sheet.png")` writes it.
+
+        Args:
+            captions: one for each image; by default the targets.
+            columns: images in a row; by default as many as make it about square, at most 8.
+            side: the longer side of every image, px; by default their own, but 112 at least, for the captions' sake.
+
+        Raises:
+            InputError: other captions than images, or a side or number of columns below 1.
+
+        Example:
+            >>> rendering = pellucid.render(model, ["8:0", "8:1"], size=32, steps=2)
+            >>> rendering.picture(side=128).size
+            (264, 148)
+        """
+        own = max(*self.images.shape[1:3], _CAPTIONED)
+        return sheet(self.images, self.targets if captions is None else captions, columns=columns, side=side or own)
+
     def files(self) -> list[str]:
         """The name of each image's PNG file in a folder, distinct also where targets repeat."""
         names: list[str] = []
@@ -129,8 +153,6 @@ class Rendering:
             >>> rendering.save("out/")                                 # doctest: +SKIP
             PosixPath('out')
         """
-        from io import BytesIO
-
         folder = Path(folder)
 
         def write(name: str, image: np.ndarray) -> None:
@@ -171,8 +193,6 @@ def load_rendering(folder: str | os.PathLike[str]) -> Rendering:
         >>> load_rendering("out/").targets                             # doctest: +SKIP
         ('mixed4d:426',)
     """
-    from PIL import Image
-
     from ..trust import RenderingEvidence
 
     folder = Path(folder)

@@ -1,12 +1,16 @@
 """What a factorization gives: where each group fires, and which channels it is made of."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ..errors import TargetError
+from ..figures import overlay, sheet
 from ..models import Layer
 from ._matrix import Matrix
 
@@ -48,6 +52,38 @@ class Groups:
         """The sum of all groups: float32 [n, rows, columns, channels]."""
         return self.spatial @ self.channels
 
+    def picture(
+        self,
+        photo: Any,
+        *,
+        image: int = 0,
+        order: Sequence[int] | None = None,
+        captions: Sequence[object] | None = None,
+        columns: int | None = None,
+        side: int = 192,
+    ) -> Image.Image:
+        """Where each group fires on a photo, as one RGB Pillow image with captions; each map has a scale of its own.
+
+        Args:
+            photo: a Pillow image, or an array [channels, height, width] in [0, 1].
+            image: which of the n images it is.
+            order: numbers of the groups to show; by default all.
+            captions: one for each group shown; by default its number.
+            columns, side: maps in a row, and the longer side of each, px.
+
+        Raises:
+            TargetError: no such group.
+            InputError: other captions than groups, or a side or number of columns below 1.
+
+        Example:
+            >>> groups = pellucid.factorize(pellucid.record(model, image[None], "8")["8"], 3)
+            >>> groups.picture(image, side=100).size
+            (208, 248)
+        """
+        chosen = [self._checked(group) for group in (range(len(self.channels)) if order is None else order)]
+        maps = [overlay(photo, self.spatial[image, :, :, group], side=side) for group in chosen]
+        return sheet(maps, captions or [f"group {group}" for group in chosen], columns=columns, side=side)
+
     def part(self, group: int) -> np.ndarray:
         """What one group adds to the reconstruction: float32 [n, rows, columns, channels].
 
@@ -63,9 +99,12 @@ class Groups:
             >>> bool(np.allclose(groups.part(0) + groups.part(1), groups.reconstruct(), atol=1e-5))
             True
         """
+        return self.spatial[..., self._checked(group), None] * self.channels[group]
+
+    def _checked(self, group: int) -> int:
         if not 0 <= group < len(self.channels):
             raise TargetError(f"no group {group}; there are {len(self.channels)}, numbered from 0.")
-        return self.spatial[..., group, None] * self.channels[group]
+        return int(group)
 
 
 def as_groups(matrix: Matrix, w: Tensor, h: Tensor, *, method: str, ordered: bool = True) -> Groups:

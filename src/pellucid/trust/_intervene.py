@@ -48,7 +48,7 @@ class Effect:
 
     def __repr__(self) -> str:
         first, last = self.top(1, by="before")[0], self.top(1)[0]
-        what = ", ".join(f"{unit} × {factor:g}" for unit, factor in self.changes[:3])
+        what = ", ".join(f"{unit} × {factor:g}" for unit, factor in self.changes[:3]) or "nothing"
         return (
             f"<Effect of {what}{' …' if len(self.changes) > 3 else ''}: {first.label} {first.probability_before:.1%} "
             f"→ {first.probability_after:.1%}, now {last.label} {last.probability_after:.1%}>"
@@ -105,7 +105,8 @@ def intervene(
     Args:
         model: it comes back as it was.
         image: a file, a Pillow image, or an array [channels, height, width], sRGB in [0, 1].
-        layer: where; by default the layer that the first unit names, as `mixed4d:426` does.
+        layer: where; by default the layer that the first unit names, as `mixed4d:426` does. Where it is given, there
+            may be nothing to change, and the answer stays as it was.
         remove: units: a channel (number, `Channel` or `mixed4d:426`), neuron, position ((row, column), `Position` or
             `mixed4d@4,1`), `Region`, `Group`, or (groups, index).
         scale: units and what part of each is left: .5 dampens, 2 amplifies, 0 removes.
@@ -113,7 +114,8 @@ def intervene(
         tail: a tail of this layer on this image that reaches the logits, to save its making.
 
     Raises:
-        InputError: the image cannot be read or does not fit; nothing to change; a factor that is not finite.
+        InputError: the image cannot be read or does not fit; no layer and nothing to change; a factor that is
+            not finite.
         TargetError: no such layer or unit.
         ModelError: the model's output is not logits.
 
@@ -124,7 +126,7 @@ def intervene(
     """
     scaled = scale.items() if isinstance(scale, Mapping) else scale
     wanted = [*((unit, 0.0) for unit in remove), *((unit, float(factor)) for unit, factor in scaled)]
-    if not wanted:
+    if not wanted and layer is None:
         raise InputError("nothing to change; give units in remove=[…] or scale={unit: factor}.")
     tail = _tail(model, image, layer or named_layer([unit for unit, _ in wanted]), tail)
     _check(fill, [factor for _, factor in wanted])
