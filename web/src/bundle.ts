@@ -635,8 +635,8 @@ export interface ReportManifest {
 export interface ReportUnit {
   /** Number of the channel. */
   channel: number;
-  /** Whether the evidence warns of its picture. */
-  misleading: boolean;
+  /** `for`: its picture fires it as nothing else does and for the same cause as photos; `against`: it misleads. */
+  says: "against" | "for" | "nothing";
   /** What was measured about its picture, the headline first; `about` is `rendering:LAYER:CHANNEL`. */
   evidence: EvidenceEntry[];
 }

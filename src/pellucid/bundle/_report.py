@@ -15,8 +15,8 @@ class ReportUnit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     channel: Index
     """Number of the channel."""
-    misleading: bool
-    """Whether the evidence warns of its picture."""
+    says: Literal["for", "against", "nothing"]
+    """`for`: its picture fires it as nothing else does and for the same cause as photos; `against`: it misleads."""
     evidence: list[EvidenceEntry]
     """What was measured about its picture, the headline first; `about` is `rendering:LAYER:CHANNEL`."""
 

@@ -66,7 +66,7 @@ def _layer(number: int, each: LayerReport, files: dict[str, bytes]) -> ReportLay
         for column, piece in enumerate(pieces):
             sheet.paste(Image.fromarray(np.ascontiguousarray(piece)), (column * side, row * side))
     files[piece_file] = as_webp(sheet)
-    layer, misleading = each.layer, set(each.misleading)
+    layer, holding, misleading = each.layer, set(each.holding), set(each.misleading)
     return ReportLayer(
         name=layer.name,
         rows=layer.rows,
@@ -83,7 +83,7 @@ def _layer(number: int, each: LayerReport, files: dict[str, bytes]) -> ReportLay
         units=[
             ReportUnit(
                 channel=channel,
-                misleading=channel in misleading,
+                says="for" if channel in holding else "against" if channel in misleading else "nothing",
                 evidence=[EvidenceEntry(**vars(entry)) for entry in each.of_channel(channel)],
             )
             for channel in each.channels

@@ -1,7 +1,7 @@
 """A model's report: what was measured of its pictures, attribution methods and groups, layer by layer."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from ..bundle import MethodScore
 from ..features import Rendering
 from ..models import Layer, Model
-from ..trust import SAME_CAUSE, Evidence, Exemplar, RenderingEvidence, misleading
+from ..trust import SAME_CAUSE, Evidence, Exemplar, RenderingEvidence, holding, misleading
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +46,16 @@ class LayerReport:
     @property
     def misleading(self) -> tuple[int, ...]:
         """The channels whose pictures do not show what fires them on photos."""
-        warned = set(misleading(self.rendering.evidence))
+        return self._channels(misleading(self.rendering.evidence))
+
+    @property
+    def holding(self) -> tuple[int, ...]:
+        """The channels whose pictures do; of the others, nothing can be said."""
+        return self._channels(holding(self.rendering.evidence))
+
+    def _channels(self, about: Sequence[str]) -> tuple[int, ...]:
         names = zip(self.channels, self.rendering.targets, strict=True)
-        return tuple(channel for channel, name in names if f"rendering:{name}" in warned)
+        return tuple(channel for channel, name in names if f"rendering:{name}" in about)
 
     def best(self, unit: str) -> MethodScore | None:
         """The method that predicts the removal of a kind of part best: `set`, `channel` or `group`."""
@@ -105,6 +112,7 @@ class ModelReport:
             "layers": {
                 name: {
                     "channels": list(each.channels),
+                    "holding": list(each.holding),
                     "misleading": list(each.misleading),
                     "units": {
                         str(channel): [vars(entry) for entry in each.of_channel(channel)] for channel in each.channels

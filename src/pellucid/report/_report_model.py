@@ -17,11 +17,11 @@ from ..features import Rendering
 from ..models import Layer, Model
 from ..store import SHIPPED, RenderCache
 from ..trust import (
-    SAME_CAUSE,
     Evidence,
     Exemplar,
     Survey,
     as_feature,
+    holding,
     judge_renderings,
     misleading,
     survey_images,
@@ -190,7 +190,7 @@ def _judged(
     judged = rendering.judged(model, survey, seed=seed, progress=progress)
     exchanged = replace(rendering, images=np.roll(rendering.images, 1, 0))
     controls = judge_renderings(model, exchanged, survey, seed=seed)
-    hold, exchanged_hold = len(_holding(judged.evidence)), len(_holding(controls))
+    hold, exchanged_hold = len(holding(judged.evidence)), len(holding(controls))
     warned = len(misleading(judged.evidence))
     count = len(channels)
     return judged, Evidence(
@@ -199,17 +199,11 @@ def _judged(
         value=round(hold / count, 4),
         control=round(exchanged_hold / count, 4),
         sentence=(
-            f"Of {count} channels drawn by chance, the pictures of {hold} fire them for the same cause as photos do, "
-            f"and those of {warned} mislead. Of the same pictures in another channel's place, {exchanged_hold} pass."
+            f"Of {count} channels drawn by chance, the pictures of {hold} fire them as nothing else does and for the "
+            f"same cause as photos, and those of {warned} mislead. Of the same pictures in another channel's place, "
+            f"{exchanged_hold} pass."
         ),
     )
-
-
-def _holding(evidence: Sequence[Evidence]) -> set[str]:
-    """What each picture is called that fires its unit for the same cause as photos do."""
-    warned = set(misleading(evidence))
-    headline = {each.about for each in evidence if each.name == SAME_CAUSE and getattr(each, "says", "") == "for"}
-    return headline - warned
 
 
 def _pieces(survey: Survey, model: Model, layer: Layer, exemplars: Sequence[Exemplar]) -> tuple[np.ndarray, ...]:

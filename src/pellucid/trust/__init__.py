@@ -18,9 +18,11 @@ from ._intervene import (
 from ._randomized import Randomization as Randomization, randomize_cascade as randomize_cascade
 from ._renderings import (
     ACTIVATION as ACTIVATION,
+    IDENTIFICATION as IDENTIFICATION,
     SAME_CAUSE as SAME_CAUSE,
     RenderingEvidence as RenderingEvidence,
     evidence_at_hand as evidence_at_hand,
+    holding as holding,
     judge_renderings as judge_renderings,
     misleading as misleading,
 )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SAME_CAUSE = "same cause as on photos"
 ACTIVATION = "activation beside photos"
+IDENTIFICATION = "self-identification"
 _EXEMPLARS = 16
 _CONTROLS = 16
 _FEWEST_IMAGES = 24
@@ -58,6 +59,26 @@ def misleading(evidence: Iterable[Evidence]) -> list[str]:
     """
     against = [each for each in evidence if isinstance(each, RenderingEvidence) and each.says == "against"]
     return list(dict.fromkeys(each.about for each in against if each.name in (SAME_CAUSE, ACTIVATION)))
+
+
+def holding(evidence: Iterable[Evidence]) -> list[str]:
+    """What the evidence speaks for: each `about` whose picture shows what fires the unit on photos.
+
+    It fires the unit more than nearly all photos do, raises it more than nearly all others of the layer, and does so
+    through the same channels as photos. The third alone would let many pictures of other units pass: what fires an
+    honest unit at all, does so through the channels that it is wired to.
+
+    Args:
+        evidence: from `judge_renderings`.
+
+    Example:
+        >>> holding(judge_renderings(model, rendering, "photos/"))  # doctest: +SKIP
+    """
+    kept: dict[str, set[str]] = {}
+    for each in evidence:
+        if isinstance(each, RenderingEvidence) and each.says == "for":
+            kept.setdefault(each.about, set()).add(each.name)
+    return [about for about, names in kept.items() if {SAME_CAUSE, ACTIVATION, IDENTIFICATION} <= names]
 
 
 def judge_renderings(
@@ -239,7 +260,7 @@ def _identification(about: str, share: float, control: float, layer: Layer, othe
         f"In {layer.name}, {what}, each measured against what photos do to it: it beats {_percent(share)} of them; "
         f"{others_are}, {_percent(control)}."
     )
-    return _beside(about, "self-identification", share, control, said)
+    return _beside(about, IDENTIFICATION, share, control, said)
 
 
 def _beside(about: str, name: str, share: float, control: float, said: str) -> RenderingEvidence:
