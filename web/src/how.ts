@@ -44,6 +44,8 @@ export const SOURCES = {
     title: "van der Maaten, Hinton, Visualizing Data using t-SNE, 2008",
     at: "jmlr.org/papers/v9/vandermaaten08a.html",
   },
+  eyes: { title: "Geirhos et al., Don’t trust your eyes, 2023", at: "arxiv.org/abs/2306.04719" },
+  rise: { title: "Petsiuk, Das, Saenko, RISE, 2018", at: "arxiv.org/abs/1806.07421" },
   wilson: { title: "Wilson, Probable Inference, 1927", at: "doi.org/10.1080/01621459.1927.10502953" },
 } as const satisfies Record<string, Source>;
 

@@ -1,7 +1,16 @@
 import { checkAtlas } from "./atlas/check";
-import { SCHEMA, type AtlasManifest, type ExplanationManifest, type IconSheet, type LayerCard } from "./bundle";
+import {
+  type AtlasManifest,
+  type ExplanationManifest,
+  type IconSheet,
+  type LayerCard,
+  type Manifest,
+  type ReportManifest,
+  SCHEMA,
+} from "./bundle";
 import { checkFields, damaged, DataError, record } from "./checks";
 import { bytesOf } from "./numbers";
+import { checkReport } from "./report/check";
 
 /** The lists that Python writes even where they are empty. */
 const LISTS = [
@@ -15,19 +24,18 @@ const SERVED = /^\/api\/results\/[0-9a-f]+\/files\/[0-9a-f]+\.webp$/;
 const FILE_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]*(\/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$/;
 
 /** A manifest and, for every file it names, an address that an <img> can show. */
-export interface Data {
-  manifest: ExplanationManifest;
+interface Loaded<Kind extends Manifest> {
+  manifest: Kind;
   images: Record<string, string>;
 }
 
-/** The same for an atlas. */
-export interface AtlasData {
-  manifest: AtlasManifest;
-  images: Record<string, string>;
-}
+export type Data = Loaded<ExplanationManifest>;
+export type AtlasData = Loaded<AtlasManifest>;
+export type ReportData = Loaded<ReportManifest>;
+export type AnyData = Data | AtlasData | ReportData;
 
 /** What Python put into the page: data, which a notebook may add to, or a server's result to ask for; null is its home. */
-export type Start = { kind: "file" | "frame"; data: Data | AtlasData } | { kind: "served"; id: string | null };
+export type Start = { kind: "file" | "frame"; data: AnyData } | { kind: "served"; id: string | null };
 
 /** How the page starts. */
 export function readStart(source: Document): Start {
@@ -50,7 +58,7 @@ export function readStart(source: Document): Start {
 }
 
 /** The data that a server told, or one sentence that says what is wrong with it. */
-export function readServed(found: unknown): Data | AtlasData {
+export function readServed(found: unknown): AnyData {
   const { images } = record(found);
   for (const address of Object.values(record(images))) {
     if (typeof address !== "string" || !SERVED.test(address)) throw damaged();
@@ -59,29 +67,37 @@ export function readServed(found: unknown): Data | AtlasData {
 }
 
 /** Whether the data is an atlas. */
-export function isAtlas(data: Data | AtlasData): data is AtlasData {
+export function isAtlas(data: AnyData): data is AtlasData {
   return data.manifest.kind === "atlas";
+}
+
+/** Whether the data is a report. */
+export function isReport(data: AnyData): data is ReportData {
+  return data.manifest.kind === "report";
 }
 
 type Unpack = (address: string) => string;
 
-function checked(found: unknown, unpack?: Unpack): Data | AtlasData {
+function checked(found: unknown, unpack?: Unpack): AnyData {
   const { manifest, images } = record(found);
   const { schema, kind, body, provenance } = record(manifest);
   if (schema !== SCHEMA) {
     throw new DataError(`This page reads schema ${SCHEMA} and its data is of ${String(schema)}: export it again.`);
   }
-  if (kind !== "explanation" && kind !== "atlas") {
-    throw new DataError(`This page shows explanations and atlases, but its data is of kind “${String(kind)}”.`);
-  }
   record(provenance);
   record(record(body).model);
   const addresses = record(images) as Record<string, string>;
-  if (kind === "explanation")
-    return checkedExplanation(manifest as ExplanationManifest, addresses, unpack ?? blobAddress);
-  const atlas = manifest as AtlasManifest;
-  for (const file of checkAtlas(atlas.body)) unpackWhenShown(addresses, file, unpack ?? atlasAddress);
-  return { manifest: atlas, images: addresses };
+  const data = { manifest, images: addresses } as AnyData;
+  if (isAtlas(data)) {
+    for (const file of checkAtlas(data.manifest.body)) unpackWhenShown(addresses, file, unpack ?? atlasAddress);
+    return data;
+  }
+  if (isReport(data)) {
+    for (const file of checkReport(data.manifest.body)) unpackWhenShown(addresses, file, unpack ?? blobAddress);
+    return data;
+  }
+  if (kind === "explanation") return checkedExplanation(data.manifest, addresses, unpack ?? blobAddress);
+  throw new DataError(`This page shows explanations, atlases and reports, but its data is of kind “${String(kind)}”.`);
 }
 
 function checkedExplanation(manifest: ExplanationManifest, images: Record<string, string>, unpack: Unpack): Data {
