@@ -330,9 +330,9 @@ def test_layers_count_once_and_come_in_the_networks_order(network, photo):
 
 
 def test_the_usual_layer(network, photo):
-    assert explain(network, photo).layers == ("0", "3")  # the favourite, and the first of as many positions
+    assert explain(network, photo).layers == ("1", "3")  # the favourite, and the first stage of as many positions
     plain = pellucid.wrap(network.module, size=24, name="plain")
-    assert explain(plain, photo).layers == ("0", "3")  # the deepest of at least 10 × 10 positions
+    assert explain(plain, photo).layers == ("1", "3")  # the deepest stage of at least 10 × 10 positions
 
 
 def test_icons_come_from_the_cache(network, photo, tmp_path):

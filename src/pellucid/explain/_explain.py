@@ -8,7 +8,7 @@ from typing import Any
 from ..attribution import Method
 from ..errors import InputError, TargetError
 from ..events import Progress, silent
-from ..models import Layer, Model
+from ..models import Model, usual_layers
 from ..models._view import Picture, View, view
 from ..store import SHIPPED, RenderCache
 from ._analyse import Analysis, analyse_layer, analyse_pair, decide, timed
@@ -233,28 +233,3 @@ def _group_counts(analysis: Analysis, name: str, n_groups: int) -> list[int]:
             f"ask for at most {most}."
         )
     return sorted({*range(2, min(_MOST_GROUPS, most) + 1), n_groups})
-
-
-def usual_layers(model: Model) -> list[str]:
-    """The model's own favourite, else the deepest coarse-grained module that still has 10 × 10 positions; before it the
-    first of as many positions, else the last of more.
-    """
-    placed = [layer for layer in model.layers.values() if layer.kind != "vector" and min(layer.rows, layer.columns) > 1]
-    if not placed:
-        raise TargetError(f"{model.name} has no layer with positions to explain.")
-    if model.default_layer is not None:
-        favourite = model.layer(model.default_layer)
-    else:
-        fine = [layer for layer in placed if min(layer.rows, layer.columns) >= 10] or placed
-        depth = min(layer.name.count(".") for layer in fine)
-        favourite = [layer for layer in fine if layer.name.count(".") == depth][-1]
-    same = [layer for layer in placed if layer.name.count(".") == favourite.name.count(".")]
-    before = [layer for layer in same[: same.index(favourite)] if _has_parameters(model, layer)]
-    alike = [layer for layer in before if (layer.rows, layer.columns) == (favourite.rows, favourite.columns)]
-    earlier = alike[:1] or before[-1:]
-    return [*(layer.name for layer in earlier), favourite.name]
-
-
-def _has_parameters(model: Model, layer: Layer) -> bool:
-    """Whether a layer computes something of its own; pools and activation functions do not."""
-    return any(True for _ in model.module.get_submodule(layer.path).parameters())

@@ -12,10 +12,9 @@ import numpy as np
 
 from ..bundle import ServedModel
 from ..errors import ResourceError, TargetError
-from ..explain._explain import usual_layers
 from ..explain._icons import QUICK, channel_icon, draw_icons
 from ..explain._live import telling_layers
-from ..models import Model
+from ..models import Model, usual_layers
 from ..pictures import to_picture
 from ..store import RenderCache
 
