@@ -1,7 +1,11 @@
 """Controls and measures that yield Evidence."""
 
 from ._curves import Curves as Curves, removal_curves as removal_curves
-from ._evidence import Evidence as Evidence, correlation as correlation
+from ._evidence import (
+    Evidence as Evidence,
+    correlation as correlation,
+    correlation_interval as correlation_interval,
+)
 from ._exemplars import (
     Exemplar as Exemplar,
     Feature as Feature,

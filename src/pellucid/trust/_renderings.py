@@ -14,7 +14,7 @@ from ..events import Event, Progress, silent
 from ..models import Layer, Model
 from ..record import record
 from ..targets import Channel, Direction, Logit, Target, parse_target
-from ._evidence import Evidence
+from ._evidence import Evidence, as_said
 from ._exemplars import Feature, Survey, as_feature, survey_images
 from ._likeness import Likeness, directions, kinds, likeness
 from ._routes import Routes, at_own_size, layers_before, read_routes
@@ -273,14 +273,14 @@ def _beside(about: str, name: str, share: float, control: float, said: str) -> R
 
 def _likeness_evidence(about: str, what: str, layer: str, like: Likeness, headline: bool) -> RenderingEvidence:
     numbers = (
-        f"likeness {_said(like.cosine)}, of those photos to one another {_said(like.own)}, to other units' photos "
-        f"{_said(like.others)}"
+        f"likeness {as_said(like.cosine)}, of those photos to one another {as_said(like.own)}, to other units' photos "
+        f"{as_said(like.others)}"
     )
     alike, unlike = like.value >= _ALIKE, like.value < (_ALIKE if headline else _UNLIKE)
     if not like.tells:
         said = (
             f"This says nothing here: in {layer}, the photos that fire the unit are no more like one another "
-            f"({_said(like.own)}) than like some other unit's ({_said(like.apart)} on average)."
+            f"({as_said(like.own)}) than like some other unit's ({as_said(like.apart)} on average)."
         )
     elif not alike and not unlike:
         said = f"In {layer}, the picture is neither like nor unlike the photos that fire the unit: {numbers}."
@@ -323,7 +323,7 @@ def _spread(about: str, layer: str, seen: Routes, own: Routes, others: Sequence[
         says="nothing" if not like.tells else "for" if alike else "against",
         sentence=_ending(
             f"The {len(routes)} pictures of this unit fire it through {'the same' if alike else 'different'} channels "
-            f"of {layer}: likeness {_said(mean)} to one another, to other units' photos {_said(like.others)}.",
+            f"of {layer}: likeness {as_said(mean)} to one another, to other units' photos {as_said(like.others)}.",
             not like.tells,
         ),
     )
@@ -428,8 +428,8 @@ def evidence_at_hand(rendering: "Rendering") -> list[RenderingEvidence]:
                 control=round(control, 2),
                 says="nothing" if value <= control else "for" if value > 2 else "against",
                 sentence=_ending(
-                    f"The unit's largest activation on this picture lies {_said(value, 1)} standard deviations above "
-                    f"its mean over 2,000 photos; with the picture's parts scattered, {_said(control, 1)}.",
+                    f"The unit's largest activation on this picture lies {as_said(value, 1)} standard deviations above "
+                    f"its mean over 2,000 photos; with the picture's parts scattered, {as_said(control, 1)}.",
                     value <= control,
                 ),
             )
@@ -530,12 +530,6 @@ def _as_target(unit: Feature) -> Target:
     if unit.vector:
         return Direction(unit.layer, unit.vector)
     return Logit(unit.index) if unit.layer == "logits" else Channel(unit.layer, unit.index)
-
-
-def _said(value: float, digits: int = 2) -> str:
-    """A number in a sentence: a true minus sign, and none before a zero."""
-    text = f"{value:.{digits}f}"
-    return text.replace("-", "" if float(text) == 0 else "−")
 
 
 def _percent(share: float) -> str:
