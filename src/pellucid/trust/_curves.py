@@ -12,7 +12,7 @@ from ..models import Model
 from ..models._view import Picture, view
 from ..record import Tail
 from ..targets import LOGITS
-from ._evidence import Evidence
+from ._evidence import Evidence, as_said
 from ._units import Fill
 
 
@@ -66,8 +66,8 @@ class Curves:
             control=round(control, 4),
             sentence=(
                 f"The places that this map names first are put into an empty layer, or taken out of a full one: "
-                f"between the two, the logit of {label} differs by {self.gap:.2f} of what the layer adds, on average. "
-                f"The best of {len(self.random_gaps)} random orders reaches {control:.2f}."
+                f"between the two, the logit of {label} differs by {as_said(self.gap)} of what the layer adds, on "
+                f"average. The best of {len(self.random_gaps)} random orders reaches {as_said(control)}."
             ),
         )
 

@@ -1,6 +1,6 @@
 """Whether a map has anything to do with what the network learned: the same map while its weights are randomized."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
 
@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..errors import InputError
+from ..errors import InputError, ModelError
 from ..models import Model
 from ..targets import LOGITS
-from ._evidence import Evidence, correlation
+from ._evidence import Evidence, as_said, correlation
 
 ModelMap = Callable[[Model], np.ndarray]
 
@@ -36,23 +36,24 @@ class Randomization:
         """1 less the size of the correlation, averaged over all stages and seeds: 0 for a map that notices nothing."""
         return float(1 - np.abs(self.similarities).mean())
 
-    def evidence(self, about: str) -> Evidence:
+    def evidence(self, about: str, what: str = "the map", control_is: str = "the control") -> Evidence:
         """The sensitivity beside that of the control.
 
         Args:
             about: which picture: `spatial:mixed4d:208`.
+            what: was compared, and with what, in words: one thing each.
         """
         control = None if self.controls is None else float(1 - np.abs(self.controls).mean())
-        beside = "" if control is None else f" The control keeps {1 - control:.2f}."
+        beside = "" if control is None else f" Of {control_is}, {as_said(1 - control)} is left."
         return Evidence(
             about=about,
             name="sensitivity to randomized weights",
             value=round(self.sensitivity, 4),
             control=None if control is None else round(control, 4),
             sentence=(
-                f"The network's {len(self.modules)} parts with weights are made random, the last first: with the map "
-                f"of the trained network that of the random one correlates at {1 - self.sensitivity:.2f} in size, on "
-                f"average. A map that tells of what was learned should lose its likeness.{beside}"
+                f"The network's weights are made random, the last first: of the likeness of {what} to its old self, "
+                f"which was 1, {as_said(1 - self.sensitivity)} is left, averaged over {len(self.modules)} stages. What "
+                f"tells of what was learned should lose it.{beside}"
             ),
         )
 
@@ -83,6 +84,7 @@ def randomize_cascade(
     Raises:
         InputError: the module has no weights; fewer than one stage or seed; maps that differ in shape or hold numbers
             that are not finite.
+        ModelError: the module cannot be copied.
 
     Source: Adebayo et al., Sanity Checks for Saliency Maps, 2018, arXiv 1810.03292.
 
@@ -95,32 +97,55 @@ def randomize_cascade(
     """
     if (stages is not None and stages < 1) or seeds < 1:
         raise InputError(f"stages is {stages} and seeds {seeds}; expected at least 1 of each.")
-    order = _from_the_top(model)
-    if not order:
-        raise InputError(f"{model.name} has no weights to randomize.")
-    count = len(order) if stages is None else min(stages, len(order))
-    shown = np.unique(np.round(np.linspace(len(order) / count, len(order), count)).astype(int) - 1)
     makers = [map_of] if control_of is None else [map_of, control_of]
     usual = [_finite(make(model)) for make in makers]
-    found = np.zeros((len(makers), seeds, len(shown)))
+    found: list[list[list[float]]] = [[] for _ in makers]
+    modules: list[str] = []
     for number in range(seeds):
-        copy = replace(model, module=deepcopy(model.module), name=f"{model.name}, randomized")
-        generator = torch.Generator().manual_seed(seed + number)
-        for place, path in enumerate(order):
-            _shuffle(copy.module.get_submodule(path), generator)
-            if place not in shown:
-                continue
-            column = int(np.searchsorted(shown, place))
+        rows: list[list[float]] = [[] for _ in makers]
+        modules = []
+        for path, network in randomized(model, stages=stages, seed=seed + number):
+            modules.append(path)
             for maker, make in enumerate(makers):
-                # A model remembers what it once computed, such as its digest: each stage is a model of its own.
-                values = _finite(make(replace(copy)))
+                values = _finite(make(network))
                 if values.shape != usual[maker].shape:
                     raise InputError(
                         f"the map is {list(values.shape)} on the random network and {list(usual[maker].shape)} on "
                         "the trained one."
                     )
-                found[maker, number, column] = correlation(values, usual[maker])
-    return Randomization(tuple(order[place] for place in shown), found[0], found[1] if control_of else None)
+                rows[maker].append(correlation(values, usual[maker]))
+        for all_rows, row in zip(found, rows, strict=True):
+            all_rows.append(row)
+    return Randomization(tuple(modules), np.array(found[0]), np.array(found[1]) if control_of else None)
+
+
+def randomized(model: Model, *, stages: int | None, seed: int) -> Iterator[tuple[str, Model]]:
+    """The network while its weights are randomized from the top down: the last module that was, and a model of it.
+
+    Each is valid until the next is asked for: they share one copy of the module.
+
+    Args:
+        stages: so many, evenly spaced and the last among them; `None` for every module with weights.
+
+    Raises:
+        InputError: the module has no weights.
+        ModelError: it cannot be copied.
+    """
+    order = _from_the_top(model)
+    if not order:
+        raise InputError(f"{model.name} has no weights to randomize.")
+    count = len(order) if stages is None else min(stages, len(order))
+    shown = np.unique(np.round(np.linspace(len(order) / count, len(order), count)).astype(int) - 1)
+    try:
+        module = deepcopy(model.module)
+    except Exception as error:  # what a user's module does when it is copied may fail in any way
+        raise ModelError(f"{model.name} cannot be copied, which randomizing its weights needs: {error}") from error
+    generator = torch.Generator().manual_seed(seed)
+    for place, path in enumerate(order):
+        _shuffle(module.get_submodule(path), generator)
+        if place in shown:
+            # A model remembers what it once computed, such as its digest: each stage is a model of its own.
+            yield path, replace(model, module=module, name=f"{model.name}, randomized")
 
 
 def _from_the_top(model: Model) -> list[str]:

@@ -1,6 +1,6 @@
 """Whether a map stays the same when the photo changes so little that nobody would mind."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..models import Model
 from ..models._view import Picture, view
-from ._evidence import Evidence, correlation
+from ._evidence import Evidence, as_said, correlation
 
 MapOf = Callable[[Tensor], np.ndarray]
 
@@ -31,11 +31,12 @@ class Stability:
     moved: np.ndarray
     control: float
 
-    def evidence(self, about: str) -> Evidence:
+    def evidence(self, about: str, what: str = "the map") -> Evidence:
         """The least correlation beside the control.
 
         Args:
             about: which picture: `spatial:mixed4d:208`.
+            what: was compared, in words: one thing.
         """
         worst = int(self.correlations.argmin())
         value = float(self.correlations[worst])
@@ -45,9 +46,9 @@ class Stability:
             value=round(value, 4),
             control=round(self.control, 4),
             sentence=(
-                f"Of {len(self.changes)} small changes of the photo, this one changes the map most: "
-                f"{self.changes[worst]}. The maps before and after correlate at {value:.2f}; "
-                f"with the map of the photo turned upside down, at {self.control:.2f}."
+                f"Of {len(self.changes)} small changes of the photo, this one changes {what} most: "
+                f"{self.changes[worst]}. Before and after, it correlates at {as_said(value)}; with that of the photo "
+                f"turned upside down, at {as_said(self.control)}."
             ),
         )
 
@@ -95,6 +96,20 @@ def stability(
         (('noise of 0.02', 'brighter by 0.05'), (9,))
     """
     whole = view(model, image).image
+    changed = small_changes(
+        whole, noise=noise, brightness=brightness, contrast=contrast, shift=shift, copies=copies, seed=seed
+    )
+    if not changed:
+        raise InputError("no change is left: give noise, brightness, contrast or shift a size.")
+    usual = _checked(map_of(whole), None)
+    maps = [_checked(map_of(each), usual) for _, each in changed]
+    return compared([what for what, _ in changed], usual, maps, _checked(map_of(turned(whole)), usual))
+
+
+def small_changes(
+    whole: Tensor, *, noise: float, brightness: float, contrast: float, shift: int, copies: int, seed: int
+) -> list[tuple[str, Tensor]]:
+    """What `stability` does to a photo: in words, and as a view; numbers are clipped to [0, 1]."""
     generator = torch.Generator().manual_seed(seed)
     changed: list[tuple[str, Tensor]] = []
     if noise:
@@ -116,16 +131,29 @@ def stability(
     if shift:
         sides = {"down": (shift, 0), "up": (-shift, 0), "right": (0, shift), "left": (0, -shift)}
         changed += [(f"moved {side} by {shift} px", _moved(whole, *by)) for side, by in sides.items()]
-    if not changed:
-        raise InputError("no change is left: give noise, brightness, contrast or shift a size.")
-    usual = _checked(map_of(whole), None)
-    maps = [_checked(map_of(each.clamp(0, 1)), usual) for _, each in changed]
+    return [(what, each.clamp(0, 1)) for what, each in changed]
+
+
+def turned(whole: Tensor) -> Tensor:
+    """The photo turned by half: the same things elsewhere."""
+    return whole.flip(1, 2)
+
+
+def compared(changes: Sequence[str], usual: np.ndarray, maps: Sequence[np.ndarray], control: np.ndarray) -> Stability:
+    """The stability of a map.
+
+    Args:
+        changes: what was done to the photo, in words.
+        usual: the photo's map.
+        maps: those of the changed photos.
+        control: that of the photo turned by half.
+    """
     length = max(float(np.linalg.norm(usual)), 1e-12)
     return Stability(
-        tuple(what for what, _ in changed),
+        tuple(changes),
         np.array([correlation(each, usual) for each in maps]),
         np.array([float(np.linalg.norm(each - usual)) / length for each in maps]),
-        correlation(_checked(map_of(whole.flip(1, 2)), usual), usual),
+        correlation(control, usual),
     )
 
 
