@@ -9,7 +9,7 @@ from PIL import Image
 
 import pellucid
 from pellucid.errors import InputError, TargetError
-from pellucid.figures import as_picture, overlay, sheet
+from pellucid.figures import as_picture, maps, overlay, sheet
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 SUPPORT, INHIBIT = (11, 122, 117), (209, 102, 15)
@@ -38,7 +38,7 @@ def test_a_caption_stands_above_its_own_picture():
     for place in range(4):
         captions = ["", "", "", ""]
         captions[place] = "unit"
-        whole = ink(sheet([blank] * 4, captions, columns=2, gap=10))
+        whole = ink(sheet([blank] * 4, captions, columns=2, side=100, gap=10))
         rows, columns = np.nonzero(whole)
         assert columns.min() // 110 == columns.max() // 110 == place % 2
         assert abs(columns.mean() - (place % 2 * 110 + 50)) < 8, "in the middle"
@@ -49,7 +49,7 @@ def test_a_caption_stands_above_its_own_picture():
 
 @pytest.mark.parametrize("caption", ["W" * 200, "many words " * 20, "\N{CJK UNIFIED IDEOGRAPH-4E2D}" * 40, "a\nb\tc"])
 def test_long_and_strange_captions_keep_to_their_picture(caption):
-    whole = ink(sheet([plain(WHITE, 100, 100)] * 2, [caption, ""], columns=2, gap=10))
+    whole = ink(sheet([plain(WHITE, 100, 100)] * 2, [caption, ""], side=100, gap=10))
     assert whole.any()
     assert not whole[:, 101:].any()
 
@@ -113,6 +113,19 @@ def test_one_limit_makes_maps_comparable():
     assert np.asarray(overlay(photo, 0 * weak)).std() == 0, "a map of zeros divides by nothing"
 
 
+def test_maps_side_by_side_on_one_scale_or_each_on_its_own():
+    photo, values = np.ones((40, 40, 3)), [np.eye(3), 0.5 * np.eye(2)]
+    drawn = [overlay(photo, each, limit=1.0, side=60) for each in values]
+    assert maps(photo, values, side=60, together=True).tobytes() == sheet(drawn).tobytes()
+    alone = np.asarray(maps(photo, values, side=60))
+    np.testing.assert_array_equal(alone[:, 68:], np.asarray(overlay(photo, np.eye(2), side=60)))
+
+
+@pytest.mark.parametrize(("count", "columns"), [(1, 1), (5, 5), (6, 6), (7, 3), (9, 3), (40, 7), (100, 8)])
+def test_how_many_stand_in_a_row(count, columns):
+    assert sheet([plain(RED, 10, 10)] * count, gap=0).width == columns * 10
+
+
 def test_errors():
     with pytest.raises(InputError, match="2 pictures and 1 captions"):
         sheet([plain(RED)] * 2, ["one"])
@@ -137,9 +150,8 @@ def test_results_draw_themselves(embedded_model: pellucid.Model):
         replace(found, layer=replace(found.layer, kind="vector")).picture(image)
 
     groups = pellucid.factorize(pellucid.record(embedded_model, image[None], "mixed4d")["mixed4d"], 3)
-    maps = [overlay(image, groups.spatial[0, :, :, group], side=100) for group in (2, 0)]
-    assert groups.picture(image, order=(2, 0), captions=["a", "b"], side=100).tobytes() == (
-        sheet(maps, ["a", "b"]).tobytes()
-    )
+    drawn = [overlay(image, groups.spatial[0, :, :, group], side=150) for group in (2, 0)]
+    shown = groups.picture(image, order=(2, 0), captions=["a", "b"], side=150)
+    assert shown.tobytes() == sheet(drawn, ["a", "b"]).tobytes()
     with pytest.raises(TargetError, match="no group 3"):
         groups.picture(image, order=[3])

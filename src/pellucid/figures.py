@@ -12,7 +12,9 @@ from .pictures import opaque, to_picture
 
 # From against to for, by way of white; told apart by every kind of colour vision, as on the pages.
 _DIVERGING = np.array([(209, 102, 15), (242, 166, 94), (255, 255, 255), (95, 179, 174), (11, 122, 117)]) / 255
-_MOST_COLUMNS = 8
+_ONE_ROW, _MOST_COLUMNS = 6, 8
+# A caption of two words needs as much, px.
+_CAPTIONED = 144
 _FONT_SIZE = 12
 _LINE = 16
 _INK = (68, 68, 68)
@@ -36,8 +38,9 @@ def sheet(
             other numbers from 0 to 1. What is transparent becomes white.
         captions: one for each picture, or none. Pillow's own font has Latin letters without accents; other signs are
             written as the nearest of them, or as a question mark.
-        columns: pictures in a row; by default as many as make the sheet about square, at most 8.
-        side: the longer side of every picture, px; by default that of the largest.
+        columns: pictures in a row; by default up to six, and where there are more, as many as make the sheet about
+            square, at most 8.
+        side: the longer side of every picture, px; by default that of the largest, and below captions 144 at least.
         gap: white between pictures, px.
         sharp: enlarge single pixels to squares, instead of smoothly.
 
@@ -53,10 +56,11 @@ def sheet(
     if min(columns or 1, side or 1) < 1:
         raise InputError(f"columns is {columns} and side is {side}; expected 1 or more.")
     pictures = [as_picture(image) for image in images]
-    side = side or max(max(picture.size) for picture in pictures)
+    side = side or max(_CAPTIONED if len(captions) else 1, *(max(picture.size) for picture in pictures))
     pictures = [_sized(picture, side, sharp) for picture in pictures]
-    columns = columns or min(_MOST_COLUMNS, max(1, round(len(pictures) ** 0.5 + 0.49)))
-    columns = min(columns, len(pictures))
+    if columns is None and len(pictures) > _ONE_ROW:
+        columns = min(_MOST_COLUMNS, round(len(pictures) ** 0.5 + 0.49))
+    columns = min(columns or _ONE_ROW, len(pictures))
     width, height = (max(picture.size[axis] for picture in pictures) for axis in (0, 1))
     font = ImageFont.load_default(_FONT_SIZE)
     lines = [_wrapped(str(caption), width, font) for caption in captions] or [[]] * len(pictures)
@@ -73,6 +77,36 @@ def sheet(
             pen.text((left + space / 2, top - 4 - (place + 1) * _LINE), line, _INK, font)
         whole.paste(picture, (left + (width - picture.width) // 2, top + (height - picture.height) // 2))
     return whole
+
+
+def maps(
+    photo: Any,
+    values: Sequence[np.ndarray] | np.ndarray,
+    captions: Sequence[object] = (),
+    *,
+    columns: int | None = None,
+    side: int = 192,
+    together: bool = False,
+) -> Image.Image:
+    """Maps over one photo, as `overlay` draws each, on one `sheet`.
+
+    Args:
+        photo: as `sheet` takes it.
+        values: of each map, [rows, columns]; of any shapes.
+        captions, columns: as in `sheet`.
+        side: the longer side of each map, px.
+        together: one scale for all maps, instead of one for each.
+
+    Raises:
+        InputError: no map, one that is no matrix or not finite, or other captions than maps.
+
+    Example:
+        >>> maps(np.zeros((96, 96, 3)), [np.eye(4), np.eye(7)], ["a", "b"], side=100).size
+        (208, 120)
+    """
+    limit = max((float(np.abs(each).max(initial=0)) for each in values), default=0.0) if together else None
+    drawn = [overlay(photo, each, limit=limit, side=side) for each in values]
+    return sheet(drawn, captions, columns=columns, side=side)
 
 
 def overlay(photo: Any, values: np.ndarray, *, limit: float | None = None, side: int | None = None) -> Image.Image:

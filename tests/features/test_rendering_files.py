@@ -157,7 +157,7 @@ def test_a_notebook_shows_every_image_with_its_target():
     rendering = drawn("a:1", "a:2", "a:3")
     shown = Image.open(BytesIO(rendering._repr_png_()))
     assert shown.tobytes() == rendering.picture().tobytes()
-    assert shown.tobytes() == sheet(rendering.images, ["a:1", "a:2", "a:3"], side=112).tobytes()
+    assert shown.tobytes() == sheet(rendering.images, ["a:1", "a:2", "a:3"], side=144).tobytes()
     assert rendering.picture(["x", "y", "z"], columns=3, side=120).width == 3 * 120 + 2 * 8
     with pytest.raises(InputError, match="3 pictures and 1 captions"):
         rendering.picture(["x"])

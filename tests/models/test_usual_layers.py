@@ -6,7 +6,7 @@ from torch import nn
 
 import pellucid
 from pellucid.errors import TargetError
-from pellucid.models import usual_layers
+from pellucid.models import stages, usual_layers
 
 
 def usual(module: nn.Module, size: int, **settings) -> list[str]:
@@ -22,6 +22,13 @@ def test_known_networks(embedded_model):
     # The favourite decides, wherever it stands.
     assert usual(plain_net(), 32, default_layer="3") == ["1", "3"]
     assert usual(plain_net(), 32, default_layer="1") == ["1"]
+
+
+def test_all_stages_in_their_order(embedded_model):
+    mixed = [f"mixed{name}" for name in ("3a", "3b", "4a", "4b", "4c", "4d", "5a", "5b")]
+    assert stages(embedded_model) == ["conv2d0", "conv2d1", *mixed]
+    assert stages(pellucid.wrap(plain_net(), size=32)) == ["1", "3", "6", "8"]
+    assert stages(pellucid.wrap(plain_net(), size=32, default_layer="2")) == ["1", "3", "6", "8"]
 
 
 def test_a_stage_is_looked_at_behind_its_norm_and_activation():

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from ..trust import RenderingEvidence
 
 _SCHEMA = 1
-# A caption of a dozen letters needs as much, px.
-_CAPTIONED = 112
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +110,7 @@ class Rendering:
 
         Args:
             captions: one for each image; by default the targets.
-            columns: images in a row; by default as many as make it about square, at most 8.
-            side: the longer side of every image, px; by default their own, but 112 at least, for the captions' sake.
+            columns, side: images in a row, and the longer side of each, px; as in `pellucid.figures.sheet`.
 
         Raises:
             InputError: other captions than images, or a side or number of columns below 1.
@@ -123,8 +120,7 @@ class Rendering:
             >>> rendering.picture(side=128).size
             (264, 148)
         """
-        own = max(*self.images.shape[1:3], _CAPTIONED)
-        return sheet(self.images, self.targets if captions is None else captions, columns=columns, side=side or own)
+        return sheet(self.images, self.targets if captions is None else captions, columns=columns, side=side)
 
     def files(self) -> list[str]:
         """The name of each image's PNG file in a folder, distinct also where targets repeat."""

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import TargetError
-from ..figures import overlay, sheet
+from ..figures import maps
 from ..models import Layer
 from ._matrix import Matrix
 
@@ -78,11 +78,11 @@ class Groups:
         Example:
             >>> groups = pellucid.factorize(pellucid.record(model, image[None], "8")["8"], 3)
             >>> groups.picture(image, side=100).size
-            (208, 248)
+            (316, 120)
         """
         chosen = [self._checked(group) for group in (range(len(self.channels)) if order is None else order)]
-        maps = [overlay(photo, self.spatial[image, :, :, group], side=side) for group in chosen]
-        return sheet(maps, captions or [f"group {group}" for group in chosen], columns=columns, side=side)
+        values = [self.spatial[image, :, :, group] for group in chosen]
+        return maps(photo, values, captions or [f"group {group}" for group in chosen], columns=columns, side=side)
 
     def part(self, group: int) -> np.ndarray:
         """What one group adds to the reconstruction: float32 [n, rows, columns, channels].
