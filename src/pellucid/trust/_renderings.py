@@ -139,7 +139,7 @@ def judge_renderings(
     if len(survey) < _FEWEST_IMAGES:
         raise InputError(f"{len(survey)} images are too few to judge by; give {_FEWEST_IMAGES} or more.")
     count = max(3, min(exemplars, len(survey) // 4))
-    pictures = pictures_of(rendering, model)
+    pictures = pictures_of(rendering.images, model)
     judged: dict[str, _InLayer] = {}
     found: list[RenderingEvidence] = []
     for done, unit in enumerate(dict.fromkeys(units), 1):
@@ -409,7 +409,7 @@ def evidence_at_hand(rendering: "Rendering") -> list[RenderingEvidence]:
         )
     texts, units = _units_of(model, rendering)
     statistics = load_channel_statistics()
-    pictures = pictures_of(rendering, model)
+    pictures = pictures_of(rendering.images, model)
     found = []
     for text, unit, picture in zip(texts, units, pictures, strict=True):
         if unit.index < 0 or unit.layer not in statistics:
@@ -439,9 +439,13 @@ def evidence_at_hand(rendering: "Rendering") -> list[RenderingEvidence]:
     return found
 
 
-def pictures_of(rendering: "Rendering", model: Model) -> Tensor:
-    """float32 [n, channels, height, width]: what the model is shown; transparency becomes mid-grey."""
-    images = torch.from_numpy(np.ascontiguousarray(rendering.images)).permute(0, 3, 1, 2).float()
+def pictures_of(renderings: np.ndarray, model: Model) -> Tensor:
+    """float32 [n, channels, height, width]: what the model is shown; transparency becomes mid-grey.
+
+    Args:
+        renderings: [n, height, width, channels], with opacity as one channel more or without.
+    """
+    images = torch.from_numpy(np.ascontiguousarray(renderings)).permute(0, 3, 1, 2).float()
     if images.shape[1] == model.input_channels + 1:
         opacity = images[:, -1:]
         images = images[:, :-1] * opacity + 0.5 * (1 - opacity)
