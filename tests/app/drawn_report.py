@@ -21,7 +21,7 @@ from pellucid.bundle import (
 
 ICON, PIECE, PIECES = 128, 64, 6
 
-# By layer: its grid, its channels, and for each unit its number, what it says, what its picture shows and what fires it.
+# By layer: its grid, its channels, and for each unit its number, what it says, what its picture shows, what fires it.
 LAYERS = {
     "mixed3b": (
         (28, 480),

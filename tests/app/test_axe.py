@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from drawn_atlas import make_atlas
+from drawn_report import make_report
 
 from pellucid.app import export_html
 
@@ -61,6 +62,11 @@ def atlas_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_html(make_atlas(), tmp_path_factory.mktemp("axe") / "atlas.html")
 
 
+@pytest.fixture(scope="module")
+def report_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_html(make_report(), tmp_path_factory.mktemp("axe") / "trust.html")
+
+
 def scripted(page):
     """The page with axe-core in it, past the page's own content security policy."""
     page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8") + "\n;undefined")
@@ -105,16 +111,32 @@ def test_nothing_serious_on_an_atlas(opened: Callable, atlas_path: Path, size: s
     assert page.evaluate(RUN) == []
 
 
-@pytest.mark.parametrize("which", ["explanation", "atlas"])
-def test_every_control_is_reached_with_the_keyboard(opened: Callable, atlas_path: Path, which: str) -> None:
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_serious_on_a_report(opened: Callable, report_path: Path, size: str, scheme: str) -> None:
+    page = opened(
+        "#layer=mixed4d", path=report_path, viewport=SIZES[size], color_scheme=scheme, reduced_motion="reduce"
+    )
+    page.evaluate(OPEN)
+    assert page.locator("details[open]").count() == 4
+    assert page.locator("article .measure").count() == 2
+    assert scripted(page).evaluate(RUN) == []
+
+
+@pytest.mark.parametrize(("which", "fewest"), [("explanation", 26), ("atlas", 26), ("report", 18)])
+def test_every_control_is_reached_with_the_keyboard(
+    opened: Callable, atlas_path: Path, report_path: Path, which: str, fewest: int
+) -> None:
     if which == "atlas":
         page = opened("#cell=10:7,7&class=6&photo=0", path=atlas_path, reduced_motion="reduce")
+    elif which == "report":
+        page = opened("#layer=mixed4d", path=report_path, reduced_motion="reduce")
     else:
         page = opened("#class=9&versus=7", reduced_motion="reduce")
     page.evaluate(OPEN)
     page.wait_for_timeout(200)
     wanted = set(page.evaluate(MARK))
-    assert len(wanted) > 25
+    assert len(wanted) >= fewest
     page.evaluate("() => { document.activeElement?.blur(); scrollTo(0, 0); }")
     reached, outlined = set(), set()
     for _ in range(3 * len(wanted)):

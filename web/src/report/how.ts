@@ -14,14 +14,16 @@ const METHODS: Record<string, string> = {
 };
 
 export function howOverview({ images, photos }: ReportBody): How {
+  const named =
+    "Named is the method of the highest median among those that lead mere strength of activation on at least three quarters of the photos; over several layers, the highest median of the layers’ medians among those that do so in most of them, and what is less than 0.02 behind it.";
   return {
     lines: [
       "A picture shows what fires its channel where it fires it more than nearly all photos do, raises it more than nearly all other channels of the layer, and does so through the same channels of the layer before as photos do. It misleads where it does so through others, or fires the channel less than half of the photos do. Else it cannot be judged.",
-      "Named is the method of the highest median among those that lead mere strength of activation on at least three quarters of the photos; over several layers, the highest median of the layers’ medians among those that do so in most of them.",
+      ...(photos ? [named] : []),
     ],
     settings: [
       ["photos looked at", images.toLocaleString("en")],
-      ["with removals", String(photos)],
+      ...(photos ? ([["with removals", String(photos)]] as How["settings"]) : []),
     ],
     seconds: null,
     sources: [],

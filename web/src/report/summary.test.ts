@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { EvidenceEntry, MethodScore, ReportBody, ReportLayer, ReportUnit } from "../bundle";
-import { believed, extremes, findings, headline, ranked, reach, shown, standingOf, tally } from "./summary";
+import { believed, findings, headline, most, ranked, reach, shown, standingOf, tally } from "./summary";
 
 type Says = ReportUnit["says"];
 
@@ -69,7 +69,7 @@ test("methods that say something stand before those that do not, the best first"
 test("believed is what says something in most layers, by its median", () => {
   const third = layer("third", ["for"], [score("linear", "set", 0.8, 0.5), score("removal", "set", 0.6, 0.5)]);
   expect(believed([EARLY, LATE, third], "set")).toEqual({
-    method: "removal",
+    methods: ["removal"],
     value: 0.75,
     control: 0.45,
     says: 2,
@@ -77,22 +77,29 @@ test("believed is what says something in most layers, by its median", () => {
     layers: 3,
   });
   // Measured in one of two layers only.
-  expect(believed([EARLY, LATE], "set")?.method).toBe("linear");
+  expect(believed([EARLY, LATE], "set")?.methods).toEqual(["linear"]);
   expect(believed([LATE], "channel")).toBeNull();
 });
 
-test("the extremes are two layers, of which one misleads", () => {
-  expect(extremes([EARLY, LATE])).toEqual({ worst: EARLY, best: LATE });
-  expect(extremes([LATE, layer("also", ["for"])])).toBeNull();
-  expect(extremes([EARLY])).toBeNull();
+test("methods that are as good are named, three at most", () => {
+  const values = { a: 0.9, b: 0.885, c: 0.95, d: 0.94, e: 0.935, f: 0.932 };
+  const scores = Object.entries(values).map(([method, value]) => score(method, "group", value, 0.1));
+  expect(believed([layer("x", ["for"], scores)], "group")?.methods).toEqual(["c", "d", "e"]);
+  expect(believed([layer("x", ["for"], scores.slice(0, 2))], "group")?.methods).toEqual(["a", "b"]);
 });
 
+test("the layers of which most is to be said", () => {
+  expect(most([EARLY, LATE], "misleads")).toEqual([EARLY]);
+  expect(most([LATE, layer("also", ["for"])], "misleads")).toEqual([]);
+  expect(most([EARLY], "misleads")).toEqual([]);
+});
+
+function said(...layers: ReportLayer[]): string[][] {
+  return findings({ layers } as ReportBody).map(({ about, lead, sentence }) => [about, lead + sentence]);
+}
+
 test("what the numbers come down to", () => {
-  const said = findings({ layers: [EARLY, LATE] } as ReportBody).map(({ about, lead, sentence }) => [
-    about,
-    lead + sentence,
-  ]);
-  expect(said).toEqual([
+  expect(said(EARLY, LATE)).toEqual([
     [
       "Pictures",
       "3 of 5 channels’ pictures show what fires the channel on photos; 1 misleads, and of 1 it cannot be said.",
@@ -102,10 +109,10 @@ test("what the numbers come down to", () => {
       "Believe linear: what it foretells correlates by 0.60 with what removing positions does, mere strength of activation by 0.35.",
     ],
     ["Channels", "No method foretells better than mere strength what removing channels does."],
-    [
-      "Layers",
-      "Least to be believed is early, where 1 of 3 pictures misleads; most late, where 2 of 2 show what fires the channel.",
-    ],
+    ["Layers", "Pictures mislead most often in early (1 of 3). Least can be said of early (1 of 3)."],
+  ]);
+  expect(said(layer("only", ["for", "against", "against"]))).toEqual([
+    ["Pictures", "1 of 3 channels’ pictures shows what fires the channel on photos; 2 mislead."],
   ]);
 });
 

@@ -75,10 +75,11 @@ export function reach(scores: readonly MethodScore[]): number {
   return Math.max(-1, Math.floor(4 * least) / 4);
 }
 
-/** What a method scores over all layers in which a kind of part was removed. */
+/** What methods score over all layers in which a kind of part was removed. */
 export interface Overall {
-  method: string;
-  /** Medians over the layers in which the method was tried. */
+  /** The best, and those that are as good. */
+  methods: string[];
+  /** Of the best: medians over the layers in which it was tried. */
   value: number;
   control: number;
   /** In how many of them it is above its control. */
@@ -89,26 +90,37 @@ export interface Overall {
   layers: number;
 }
 
-/** The method to believe for a kind of part: of those that say something in most layers the one of the best median. */
+/** Differences that other photos might well turn around. */
+const AS_GOOD = 0.02;
+const MOST_NAMED = 3;
+
+/** What to believe of a kind of part: of the methods that say something in most layers those of the best median. */
 export function believed(layers: readonly ReportLayer[], part: Part): Overall | null {
   const tried = layers.map((layer) => ranked(layer, part)).filter((scores) => scores.length);
-  const methods = new Set(tried.flat().map(({ method }) => method));
-  const found = [...methods].flatMap((method): Overall[] => {
+  const found = [...new Set(tried.flat().map(({ method }) => method))].flatMap((method) => {
     const scores = tried.flat().filter((score) => score.method === method);
     const says = scores.filter((score) => score.says === "for").length;
-    if (2 * says <= tried.length) return [];
-    const [value, control] = [median(scores.map((of) => of.value)), median(scores.map((of) => of.control))];
-    return [{ method, value, control, says, measured: scores.length, layers: tried.length }];
+    return 2 * says > tried.length ? [{ method, says, scores, value: median(scores.map((of) => of.value)) }] : [];
   });
-  return found.sort((a, b) => b.value - a.value)[0] ?? null;
+  const [best, ...others] = found.sort((a, b) => b.value - a.value);
+  if (!best) return null;
+  const alike = others.filter(({ value }) => best.value - value <= AS_GOOD).map(({ method }) => method);
+  return {
+    methods: [best.method, ...alike].slice(0, MOST_NAMED),
+    value: best.value,
+    control: median(best.scores.map((of) => of.control)),
+    says: best.says,
+    measured: best.scores.length,
+    layers: tried.length,
+  };
 }
 
-/** The layer whose pictures mislead most and the one whose pictures hold most; null where that tells nothing. */
-export function extremes(layers: readonly ReportLayer[]): { worst: ReportLayer; best: ReportLayer } | null {
-  const share = ({ units }: ReportLayer, standing: Standing): number => tally(units)[standing] / units.length;
-  const worst = layers.reduce((a, b) => (share(b, "misleads") > share(a, "misleads") ? b : a));
-  const best = layers.reduce((a, b) => (share(b, "holds") >= share(a, "holds") ? b : a));
-  return worst !== best && share(worst, "misleads") > 0 ? { worst, best } : null;
+/** The layers in which the largest share of pictures is of a standing; none where it is the same in all of them. */
+export function most(layers: readonly ReportLayer[], standing: Standing): ReportLayer[] {
+  const share = ({ units }: ReportLayer): number => tally(units)[standing] / units.length;
+  const largest = Math.max(...layers.map(share));
+  const found = layers.filter((layer) => share(layer) === largest);
+  return found.length < layers.length ? found : [];
 }
 
 /** What the numbers come down to, in plain words. */
@@ -127,7 +139,7 @@ export function findings(body: ReportBody): Finding[] {
       about: label,
       ...methodSentence(believed(body.layers, unit), many),
     })),
-    ...layerFindings(body.layers),
+    ...layerFinding(body.layers),
   ];
 }
 
@@ -137,7 +149,7 @@ function picturesSentence(units: readonly ReportUnit[]): Words {
   const { holds, misleads, unsaid } = tally(units);
   return {
     lead: `${holds} of ${units.length} channels’ pictures ${holds === 1 ? "shows" : "show"}`,
-    sentence: ` what fires the channel on photos; ${counted(misleads, "misleads", "mislead")}, and of ${unsaid} it cannot be said.`,
+    sentence: ` what fires the channel on photos; ${counted(misleads, "misleads", "mislead")}${unsaid ? `, and of ${unsaid} it cannot be said` : ""}.`,
   };
 }
 
@@ -145,30 +157,38 @@ function methodSentence(best: Overall | null, many: string): Words {
   if (!best) {
     return { lead: "", sentence: `No method foretells better than mere strength what removing ${many} does.` };
   }
-  const { says, measured, layers } = best;
+  const { methods, value, control, says, measured, layers } = best;
   const untried = measured < layers ? ` In ${layers - measured} of ${layers} layers it was not tried.` : "";
   const silent = says < measured ? ` In ${measured - says} of ${layers} layers it says nothing.` : "";
   return {
-    lead: `Believe ${plain(best.method)}:`,
+    lead: `Believe ${listed(methods.map(plain), "or")}:`,
     sentence:
-      ` what it foretells correlates by ${number(best.value, 2)} with what removing ${many} does, ` +
-      `mere strength of activation by ${number(best.control, 2)}.${untried}${silent}`,
+      ` what it foretells correlates by ${number(value, 2)} with what removing ${many} does, ` +
+      `mere strength of activation by ${number(control, 2)}.${untried}${silent}`,
   };
 }
 
-function layerFindings(layers: readonly ReportLayer[]): Finding[] {
-  const found = extremes(layers);
-  if (!found) return [];
-  const { worst, best } = found;
-  const [bad, good] = [tally(worst.units).misleads, tally(best.units).holds];
-  const sentence =
-    `, where ${bad} of ${worst.units.length} pictures ${bad === 1 ? "misleads" : "mislead"}; most ${best.name}, ` +
-    `where ${good} of ${best.units.length} ${good === 1 ? "shows" : "show"} what fires the channel.`;
-  return [{ about: "Layers", lead: `Least to be believed is ${worst.name}`, sentence }];
+function layerFinding(layers: readonly ReportLayer[]): Finding[] {
+  const sentences = (
+    [
+      ["misleads", "Pictures mislead most often in"],
+      ["unsaid", "Least can be said of"],
+    ] as const
+  ).flatMap(([standing, begins]) => {
+    const found = most(layers, standing);
+    if (!found.length || found.length > MOST_NAMED) return [];
+    const shares = found.map(({ name, units }) => `${name} (${tally(units)[standing]} of ${units.length})`);
+    return [`${begins} ${listed(shares, "and")}.`];
+  });
+  return sentences.length ? [{ about: "Layers", lead: "", sentence: sentences.join(" ") }] : [];
 }
 
 function counted(count: number, one: string, many: string): string {
   return `${count} ${count === 1 ? one : many}`;
+}
+
+function listed(words: readonly string[], last: string): string {
+  return words.length < 2 ? words.join() : `${words.slice(0, -1).join(", ")} ${last} ${words.at(-1)}`;
 }
 
 /** A method's name as a person writes it. */
