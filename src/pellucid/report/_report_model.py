@@ -22,10 +22,10 @@ from ..trust import (
     Survey,
     as_feature,
     holding,
-    judge_renderings,
     misleading,
     survey_images,
 )
+from ..trust._renderings import PhotosOfUnits, drawn_units, judge_beside
 from ._methods import MOST_POSITIONS, measure_agreement, score_methods
 from ._report import LayerReport, ModelReport
 
@@ -93,13 +93,14 @@ def report_model(
     found = {}
     for name in names:
         layer = model.layer(name)
-        alive = np.flatnonzero(survey.peaks[name].max(0) > survey.peaks[name].min(0))
+        changing = survey.peaks[name].max(0) > survey.peaks[name].min(0)
+        alive = [unit.index for unit in drawn_units(model, name, layer.channels, seed) if changing[unit.index]]
         if len(alive) < 2:
             remarks.append(f"{name} was left out: fewer than two of its channels change from image to image.")
             continue
         if len(alive) < layer.channels:
             remarks.append(f"{layer.channels - len(alive)} of the {layer.channels} channels of {name} never change.")
-        drawn = np.sort(np.random.default_rng(seed).permutation(alive)[:units]).tolist()
+        drawn = sorted(alive[:units])
         with _timed(seconds, f"renderings:{name}"):
             rendering, whole = _judged(model, layer, drawn, survey, seed, cache, progress)
         with _timed(seconds, f"methods:{name}"):
@@ -187,10 +188,10 @@ def _judged(
     """A picture of each channel with its evidence, and what is to be said of the layer's pictures together."""
     targets = [channel_icon(layer.name, channel) for channel in channels]
     rendering = render_icons(model, targets, seed=seed, cache=cache, progress=progress)
-    judged = rendering.judged(model, survey, seed=seed, progress=progress)
+    photos = PhotosOfUnits(model, survey, seed=seed)
+    judged = replace(rendering, judgement=tuple(judge_beside(photos, rendering, progress)))
     exchanged = replace(rendering, images=np.roll(rendering.images, 1, 0))
-    controls = judge_renderings(model, exchanged, survey, seed=seed)
-    hold, exchanged_hold = len(holding(judged.evidence)), len(holding(controls))
+    hold, exchanged_hold = len(holding(judged.evidence)), len(holding(judge_beside(photos, exchanged)))
     warned = len(misleading(judged.evidence))
     count = len(channels)
     return judged, Evidence(

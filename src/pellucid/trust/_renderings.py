@@ -131,23 +131,84 @@ def judge_renderings(
         >>> evidence[0].name
         'activation beside photos'
     """
-    texts, units = _units_of(model, rendering)
     survey = images
     if not isinstance(images, Survey):
-        wanted = list(dict.fromkeys(_as_target(unit) for unit in units))
+        wanted = [_as_target(unit) for unit in dict.fromkeys(_units_of(model, rendering)[1])]
         survey = survey_images(model, images, wanted, most=most, seed=seed, progress=progress)
-    if len(survey) < _FEWEST_IMAGES:
-        raise InputError(f"{len(survey)} images are too few to judge by; give {_FEWEST_IMAGES} or more.")
-    count = max(3, min(exemplars, len(survey) // 4))
+    photos = PhotosOfUnits(model, survey, layers=layers, exemplars=exemplars, controls=controls, seed=seed)
+    return judge_beside(photos, rendering, progress)
+
+
+class PhotosOfUnits:
+    """What the photos that fire units most do in a model: what pictures of these units are compared with, read once.
+
+    Args as in `judge_renderings`.
+
+    Raises:
+        InputError: fewer than 24 images.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        survey: Survey,
+        *,
+        layers: Sequence[str] | None = None,
+        exemplars: int = _EXEMPLARS,
+        controls: int = _CONTROLS,
+        seed: int = 0,
+    ) -> None:
+        if len(survey) < _FEWEST_IMAGES:
+            raise InputError(f"{len(survey)} images are too few to judge by; give {_FEWEST_IMAGES} or more.")
+        self.model, self.survey, self.controls, self.seed = model, survey, controls, seed
+        self._count = max(3, min(exemplars, len(survey) // 4))
+        self._layers = layers
+        self._before: dict[str, list[str]] = {}
+        self._routes: dict[Feature, Routes] = {}
+
+    def before(self, layer: Layer) -> list[str]:
+        """The earlier layers to compare in."""
+        if layer.name not in self._before:
+            named = None if self._layers is None else [self.model.layer(each).name for each in self._layers]
+            self._before[layer.name] = layers_before(self.model, layer) if named is None else named
+        return self._before[layer.name]
+
+    def of(self, unit: Feature) -> Routes:
+        """What the photos do that fire a unit most."""
+        if unit not in self._routes:
+            loaded = self.survey.load(self.survey.exemplars(unit, self._count), self.model)
+            layers = self.before(self.model.layer(unit.layer))
+            self._routes[unit] = read_routes(self.model, loaded, [unit] * len(loaded), layers)
+        return self._routes[unit]
+
+    def of_others(self, unit: Feature) -> list[Routes]:
+        """The same for other units of its layer, by chance."""
+        return [
+            self.of(other)
+            for other in drawn_units(self.model, unit.layer, self.controls + 1, self.seed)
+            if other != unit
+        ]
+
+
+def drawn_units(model: Model, layer: str, count: int, seed: int) -> list[Feature]:
+    """Channels of a layer by chance; of two counts, the smaller gives the first of the larger."""
+    chosen = np.random.default_rng(seed).permutation(model.layer(layer).channels)[:count]
+    return [Feature(layer, int(index)) for index in chosen]
+
+
+def judge_beside(photos: PhotosOfUnits, rendering: "Rendering", progress: Progress = silent) -> list[RenderingEvidence]:
+    """`judge_renderings` with photos that have been read, and may serve for other renderings too."""
+    model = photos.model
+    texts, units = _units_of(model, rendering)
     pictures = pictures_of(rendering.images, model)
     judged: dict[str, _InLayer] = {}
     found: list[RenderingEvidence] = []
     for done, unit in enumerate(dict.fromkeys(units), 1):
         if unit.layer not in judged:
-            judged[unit.layer] = _InLayer(model, survey, unit.layer, pictures, layers, count, controls, seed)
+            judged[unit.layer] = _InLayer(photos, unit.layer, pictures)
         places = [place for place, other in enumerate(units) if other == unit]
         beside = [place for place, other in enumerate(units) if other.layer == unit.layer and other != unit]
-        beside = np.random.default_rng(seed).permutation(np.asarray(beside, int))[:controls].tolist()
+        beside = np.random.default_rng(photos.seed).permutation(np.asarray(beside, int))[: photos.controls].tolist()
         found += judged[unit.layer].judge(unit, {place: texts[place] for place in places}, beside)
         progress(Event(f"judging renderings of {model.name}", done, len(set(units)), "unit"))
     order = {f"rendering:{text}": place for place, text in enumerate(texts)}
@@ -155,34 +216,16 @@ def judge_renderings(
 
 
 class _InLayer:
-    """Judges renderings of units of one layer: what they are compared with is read once."""
+    """Judges renderings of units of one layer."""
 
-    def __init__(
-        self,
-        model: Model,
-        survey: Survey,
-        name: str,
-        pictures: Tensor,
-        layers: Sequence[str] | None,
-        count: int,
-        controls: int,
-        seed: int,
-    ) -> None:
-        self.model, self.survey, self.count = model, survey, count
-        self.layer: Layer = model.layer(name)
-        self.pictures = at_own_size(model, pictures, name)
+    def __init__(self, photos: PhotosOfUnits, name: str, pictures: Tensor) -> None:
+        self.model, self.photos = photos.model, photos
+        self.layer: Layer = photos.model.layer(name)
+        self.layers = photos.before(self.layer)
+        self.pictures = at_own_size(photos.model, pictures, name)
         self.grids: dict[int, np.ndarray] = {}
-        self.layers = (
-            layers_before(model, self.layer) if layers is None else [model.layer(each).name for each in layers]
-        )
-        peaks = survey.peaks[name]
+        peaks = photos.survey.peaks[name]
         self.mean, self.deviation = peaks.mean(0), np.maximum(peaks.std(0), 1e-6)
-        chosen = np.random.default_rng(seed).permutation(self.layer.channels)[: controls + 1]
-        self.others = {Feature(name, int(index)): self._exemplars(Feature(name, int(index))) for index in chosen}
-
-    def _exemplars(self, unit: Feature) -> Routes:
-        loaded = self.survey.load(self.survey.exemplars(unit, self.count), self.model)
-        return read_routes(self.model, loaded, [unit] * len(loaded), self.layers)
 
     def _firing(self, places: Sequence[int]) -> np.ndarray:
         """What the layer does on some of the pictures, each read once: [n, positions, channels]."""
@@ -204,9 +247,8 @@ class _InLayer:
         else:
             others_are = "with its parts scattered (same colours, same spectrum)"
             compared = _grids(self.model, scramble(pictures, 0), self.layer)
-        natural = self.survey.values(unit)
-        own = self.others.get(unit) or self._exemplars(unit)
-        others = [routes for other, routes in self.others.items() if other != unit]
+        natural = self.photos.survey.values(unit)
+        own, others = self.photos.of(unit), self.photos.of_others(unit)
         seen = read_routes(self.model, pictures, [unit] * len(pictures), self.layers)
         firing = np.concatenate([self._firing(list(texts)), compared])
         values = (firing @ unit.weights(self.layer.channels)).max(1)
