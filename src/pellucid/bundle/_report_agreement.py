@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ._agreement import repeats, sheet_problems, sheet_size
+from ._agreement import interval_problems, repeats, sheet_problems, sheet_size
 from ._atlas_agreement import name_problems, patch_problems, patch_sizes
 from ._report import ReportBody, ReportLayer
 
@@ -41,3 +41,5 @@ def _layer_problems(layer: ReportLayer) -> Iterator[str]:
     for score in layer.methods:
         if not score.low <= score.value <= score.high:
             yield f"{score.method!r} in {layer.name!r} has {score.value} outside {score.low} to {score.high}"
+    for entry in (*layer.evidence, *(entry for unit in layer.units for entry in unit.evidence)):
+        yield from interval_problems(entry)
