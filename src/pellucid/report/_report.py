@@ -103,6 +103,14 @@ class ModelReport:
 
         return save_bundle(to_bundle(self), path)
 
+    def _repr_html_(self) -> str:
+        """The page in a frame: what a notebook shows."""
+        from ..app import frame_html, page_html
+        from ._bundle import to_bundle
+
+        bundle = to_bundle(self)
+        return frame_html(page_html(bundle), bundle.manifest.body.title)
+
     def to_json(self) -> dict[str, Any]:
         """Every number of the report, without pictures."""
         return {
