@@ -11,7 +11,7 @@ import pytest
 from drawn_report import ICON, LAYERS, METHODS, PIECE, make_report
 from PIL import Image
 
-from pellucid.app import export_html, page_html
+from pellucid.app import export_html, frame_html, page_html
 from pellucid.bundle import Bundle
 
 pytestmark = pytest.mark.browser
@@ -366,3 +366,24 @@ def test_damaged_data_is_one_sentence(
     alert = opened(path=path).get_by_role("alert")
     alert.first.wait_for()
     assert says in alert.first.inner_text()
+
+
+def test_in_a_notebook_the_page_tells_what_is_chosen_and_follows(browser, report: Bundle, tmp_path: Path) -> None:
+    frame = frame_html(page_html(report, framed=True), "trust")
+    around = tmp_path / "notebook.html"
+    listen = "<script>window.told = []; onmessage = ({ data }) => told.push(data);</script>"
+    around.write_text(f"<!doctype html><title>notebook</title>{listen}{frame}", encoding="utf-8")
+    context = browser.new_context(viewport={"width": 1000, "height": 1000})
+    page = context.new_page()
+    page.goto(around.as_uri())
+    inside = page.frame_locator("iframe")
+    inside.get_by_role("button", name="mixed3b").click()
+    page.wait_for_function("() => told.at(-1)?.state?.hash === '#layer=mixed3b'")
+    assert page.evaluate("() => told.at(-1).state.layer") == "mixed3b"
+    page.evaluate(
+        "() => document.querySelector('iframe').contentWindow.postMessage("
+        "{ pellucid: 1, hash: '#layer=mixed4d&show=misleads' }, '*')"
+    )
+    inside.get_by_role("heading", name="Do pictures of mixed4d show").wait_for()
+    assert inside.locator("article").count() == 1
+    context.close()

@@ -13,6 +13,7 @@ from pellucid.serve import _desk
 from pellucid.trust import intervene
 from tests.browsers import chromium
 from tests.serve.conftest import Running, until
+from tests.small_report import make_small_report
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -188,6 +189,22 @@ def test_work_is_cancelled(opened, picture: Path, monkeypatch) -> None:
     page.get_by_text("Cancelled").wait_for()
     page.get_by_role("button", name="Remove lemon").click()
     page.get_by_text("Nothing yet.").wait_for()
+
+
+def test_a_report_is_shown_and_listed(opened, running: Running) -> None:
+    name = running.desk.show(make_small_report()).id
+    page = opened(f"/r/{name}#layer=conv")
+    page.get_by_role("region", name="What can be believed").wait_for()
+    page.get_by_role("heading", name="Do pictures of conv show").wait_for()
+    # The pictures come from the server, by their own addresses.
+    page.wait_for_function(
+        "() => getComputedStyle(document.querySelector('.icon .icon')).backgroundImage.includes('/api/')"
+    )
+    finished(page)
+    page.get_by_title("All explanations").click()
+    card = page.get_by_role("listitem").filter(has_text="What to believe of tiny")
+    card.get_by_text("A report on tiny").wait_for()
+    card.get_by_text("Report", exact=True).wait_for()
 
 
 def test_a_result_that_is_not_there(opened) -> None:
