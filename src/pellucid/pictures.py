@@ -1,5 +1,6 @@
 """Pictures in and out of files: whatever a camera or a browser makes, as sRGB in [0, 1]."""
 
+import difflib
 import io
 import os
 import threading
@@ -114,9 +115,9 @@ def _read(file: Path | io.BytesIO, name: str, size: int | tuple[int, int] | None
             picture = ImageOps.exif_transpose(opened)
             picture = opaque(picture)
     except FileNotFoundError:
-        raise InputError(f"no file {name}.") from None
+        raise InputError(f"no file {name}{_nearest(name)}") from None
     except IsADirectoryError:
-        raise InputError(f"{name} is a folder, not a picture.") from None
+        raise InputError(f"{name} is a folder, not a picture; name one of its pictures.") from None
     except UnidentifiedImageError:
         raise InputError(
             f"{name} is not a picture in a format that can be read (JPEG, PNG, WebP, GIF, TIFF …)."
@@ -126,12 +127,20 @@ def _read(file: Path | io.BytesIO, name: str, size: int | tuple[int, int] | None
     except MemoryError:
         raise ResourceError(f"not enough memory to read {name}.") from None
     except PermissionError:
-        raise InputError(f"{name} may not be read.") from None
+        raise InputError(f"{name} may not be read; ask its owner, or take a copy.") from None
     except InputError:
         raise
     except Exception as error:  # Pillow's readers raise almost anything on a damaged file
         raise InputError(f"{name} is damaged or cut short: {error}.") from error
     return _cover(picture, box)
+
+
+def _nearest(name: str) -> str:
+    """A hint at the file of the same folder whose name is most like it."""
+    path = Path(name)
+    names = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return f"; did you mean {path.with_name(near[0])}?" if near else "; check the path."
 
 
 def _box(size: int | tuple[int, int] | None) -> tuple[int, int] | None:

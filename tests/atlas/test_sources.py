@@ -446,9 +446,9 @@ def test_a_damaged_shard_is_left_out(shards):
 @pytest.mark.parametrize(
     ("files", "where", "message"),
     [
-        ({}, "nothing", r"no file or folder .*nothing\.$"),
-        ({"a/b.txt": b""}, "a", r"holds no images \(1 other files\)\.$"),
-        ({"a/.b.jpg": b""}, "a", r"holds no images\.$"),
+        ({}, "nothing", r"no file or folder .*nothing; check the path\.$"),
+        ({"a/b.txt": b""}, "a", r"holds no images \(1 other files\); expected .*\.parquet\.$"),
+        ({"a/.b.jpg": b""}, "a", r"holds no images; expected .*\.parquet\.$"),
         ({"a.tar": b""}, "a.tar", r"not a tar, or compressed, or damaged: empty file\.$"),
         ({"a.tar": b"\x1f\x8b" + bytes(600)}, "a.tar", "not a tar, or compressed"),
         ({"a.tar.gz": b"\x1f\x8b"}, "a.tar.gz", "is compressed.* unpack it"),

@@ -230,6 +230,29 @@ def test_dream(run, network, photo, tmp_path):
         assert dreamt.size == (70, 90)
 
 
+@pytest.mark.parametrize(("name", "kind"), [("d.png", "PNG"), ("d.webp", "WEBP"), ("d.jpg", "JPEG"), ("d", "PNG")])
+def test_a_dream_is_of_the_kind_that_its_name_says(run, network, photo, tmp_path, name, kind):
+    run("dream", photo, "--layer", "1", "--octaves", 1, "--steps", 1, "--out", name)
+    with Image.open(tmp_path / name) as dreamt:
+        assert dreamt.format == kind
+
+
+def test_a_place_that_cannot_be_written_is_said_before_anything_is_computed(run, monkeypatch, photo, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr("pellucid.models.load", lambda *_, **__: pytest.fail("it began to work"))
+    in_the_way = "is a file, not a folder; name another place with --"
+    assert_one_sentence(run("render", "1:2", "--out", "file/out"), in_the_way + "out")
+    assert_one_sentence(run("explain", photo, "--out", "file/a/report.html"), in_the_way + "out")
+    assert_one_sentence(run("explain", photo, "--json", "file/numbers.json"), in_the_way + "json")
+    assert_one_sentence(run("atlas", "build", tmp_path, "--out", "file/atlas"), in_the_way + "out")
+    monkeypatch.setattr("os.access", lambda _, mode: mode != os.W_OK)  # root may write everywhere
+    assert_one_sentence(run("dream", photo, "--layer", "1"), "may not be written to; name another place with --out")
+    for command in (("explain", photo), ("dream", photo, "--layer", "1")):
+        code, _, said = run(*command, "--out", "report.pdf")
+        assert code == 2
+        assert "report.pdf ends in .pdf; expected ." in said
+
+
 def test_what_is_wrong_is_one_sentence(run, network, photo, tmp_path):
     (tmp_path / "file").write_text("in the way")
     (tmp_path / "cut.png").write_bytes(photo.read_bytes()[:200])
@@ -243,7 +266,8 @@ def test_what_is_wrong_is_one_sentence(run, network, photo, tmp_path):
     assert_one_sentence(run("render", "1:2", "--out", "file/out", *quick), "cannot write")
     assert_one_sentence(run("render", "logits:ostrich", *quick), "no class 'ostrich'")
     icons = ("--icon-size", 16, "--icon-steps", 1)
-    assert_one_sentence(run("explain", "nowhere.jpg"), "no file nowhere.jpg")
+    assert_one_sentence(run("explain", "nowhere.jpg"), "no file nowhere.jpg; check the path")
+    assert_one_sentence(run("explain", "cat.png"), "no file cat.png; did you mean cut.png?")
     assert_one_sentence(run("explain", "file"), "not a picture")
     assert_one_sentence(run("explain", "cut.png"), "damaged or cut short")
     assert_one_sentence(run("explain", tmp_path), "is a folder")

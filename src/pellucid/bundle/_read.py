@@ -99,7 +99,7 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     """
     path = Path(path)
     if not path.exists():
-        raise BundleError(f"there is no bundle at {path}.")
+        raise BundleError(f"there is no bundle at {path}; `pellucid explain --out x.zip` writes one.")
     try:
         files = _FolderFiles(path) if path.is_dir() else _ZipFiles(path)
         if MANIFEST not in files:

@@ -14,7 +14,7 @@ from .. import __version__
 from ..errors import PellucidError
 from ._atlas import atlas
 from ._completion import completion
-from ._options import MODEL, QUIET, SEED, WEIGHTS, load_model
+from ._options import MODEL, QUIET, SEED, WEIGHTS, OutPath, load_model
 from ._progress import bars
 from ._serve import serve
 from ._trust import trust
@@ -142,7 +142,7 @@ def layers(name: str, weights: str | None, everything: bool, as_json: bool, quie
 )
 @click.option("--batch", type=int, help="Images at a time.  [default: what suits the machine]")
 @click.option("--snapshots", default="", help="Steps whose images to keep as well, as 32,64,128.  [default: none]")
-@click.option("--out", default="out", show_default=True, type=click.Path(), help="Folder for PNGs and render.json.")
+@click.option("--out", default="out", show_default=True, type=OutPath(), help="Folder for PNGs and render.json.")
 @_NO_CACHE
 @QUIET
 def render(
@@ -245,9 +245,13 @@ def render(
 )
 @SEED
 @click.option(
-    "--out", default="report.html", show_default=True, type=click.Path(), help="Page (.html) or bundle (.zip)."
+    "--out",
+    default="report.html",
+    show_default=True,
+    type=OutPath(".html", ".htm", ".zip"),
+    help="Page (.html) or bundle (.zip, folder).",
 )
-@click.option("--json", "json_file", type=click.Path(), help="Also write the numbers to this file.")
+@click.option("--json", "json_file", type=OutPath(), help="Also write the numbers to this file.")
 @_NO_CACHE
 @QUIET
 def explain(
@@ -318,13 +322,19 @@ def explain(
 
 @cli.command(short_help="Put more of what a layer sees into a photo (DeepDream).")
 @click.argument("photo", type=click.Path())
-@click.option("--layer", "goal", required=True, help="Layer or target to dream of: mixed4c, mixed4d:426.")
+@click.option("--layer", "goal", required=True, help="Layer (see `pellucid layers`) or target: mixed4c, mixed4d:426.")
 @MODEL
 @WEIGHTS
 @click.option("--octaves", default=4, show_default=True, help="Sizes, each 1.4 times the one before.")
 @click.option("--steps", default=12, show_default=True, help="At each octave.")
 @SEED
-@click.option("--out", default="dream.png", show_default=True, type=click.Path(), help="File for the picture.")
+@click.option(
+    "--out",
+    default="dream.png",
+    show_default=True,
+    type=OutPath(".png", ".webp", ".jpg", ".jpeg"),
+    help="File for the picture (.png, .webp or .jpg).",
+)
 @QUIET
 def dream(
     photo: str, goal: str, name: str, weights: str | None, octaves: int, steps: int, seed: int, out: str, quiet: bool
@@ -338,6 +348,8 @@ def dream(
     """
     from io import BytesIO
 
+    from PIL import Image
+
     from ..features import dream as dream_of
     from ..pictures import load_image, to_picture
     from ..store import write_file
@@ -347,7 +359,8 @@ def dream(
         model = load_model(name, weights, progress)
         dreamt = dream_of(model, image, goal, octaves=octaves, steps=steps, seed=seed, progress=progress)
     buffer = BytesIO()
-    to_picture(dreamt).save(buffer, "PNG")
+    kind = Image.registered_extensions()[Path(out).suffix.lower() or ".png"]
+    to_picture(dreamt).save(buffer, kind, quality=92)
     write_file(Path(out), buffer.getvalue())
     click.echo(out)
 

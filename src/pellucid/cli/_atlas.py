@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ._options import MODEL, QUIET, SEED, WEIGHTS, load_model
+from ._options import MODEL, QUIET, SEED, WEIGHTS, OutPath, load_model
 from ._progress import bars
 
 _LAYER = click.option("--layer", help="One of the atlas's layers.  [default: its last]")
@@ -31,7 +31,7 @@ def atlas() -> None:
 @MODEL
 @WEIGHTS
 @click.option("--layers", help="Names, separated by commas.  [default: the model's usual one]")
-@click.option("--out", default="atlas", show_default=True, type=click.Path(), help="Folder for the atlas.")
+@click.option("--out", default="atlas", show_default=True, type=OutPath(), help="Folder for the atlas.")
 @click.option("--per-image", default="1", show_default=True, help="Activations of each image and layer, or `all`.")
 @click.option("--grids", default="10,20,40", show_default=True, help="Cells a side, coarse to fine.")
 @click.option(
@@ -148,7 +148,13 @@ def open_page(folder: str, no_browser: bool, quiet: bool) -> None:
 
 @atlas.command(short_help="Write the page of an atlas for any server of files.")
 @_FOLDER
-@click.option("--out", default="site", show_default=True, type=click.Path(), help="Folder, one .html file, or .zip.")
+@click.option(
+    "--out",
+    default="site",
+    show_default=True,
+    type=OutPath(".html", ".htm", ".zip"),
+    help="Folder, one .html file, or .zip.",
+)
 @click.option("--no-photos", is_flag=True, help="Show no piece of a real image: for images that may not be given away.")
 @QUIET
 def export(folder: str, out: str, no_photos: bool, quiet: bool) -> None:

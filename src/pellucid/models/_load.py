@@ -27,6 +27,8 @@ _INCEPTION_V1 = WeightsSource(
 )
 # Where labels may lie beside the weights; the second comes in the same archive as the frozen graph.
 _INCEPTION_V1_LABELS = ("inception_v1_2015_labels.tsv", "imagenet_comp_graph_label_strings.txt")
+# What lists the names of a library's models.
+_LISTS = {"timm": "timm.list_models()", "torchvision": "torchvision.models.list_models()"}
 
 
 @dataclass(frozen=True)
@@ -248,8 +250,8 @@ def _load_torchvision(
 
 def _unknown(library: str, name: str, names: list[str]) -> TargetError:
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(near)}?" if near else "."
-    return TargetError(f"{library} has no model {name!r}{hint}")
+    hint = f"did you mean {' or '.join(near)}?" if near else f"{_LISTS[library]} lists them."
+    return TargetError(f"{library} has no model {name!r}; {hint}")
 
 
 def _require_network(name: str, download: bool) -> None:

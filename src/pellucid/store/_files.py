@@ -104,4 +104,4 @@ def _explained(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             raise ResourceError(f"the disk is full: {path} was not written; free some space and try again.") from error
-        raise InputError(f"cannot write {path}: {error.strerror or error}.") from error
+        raise InputError(f"cannot write {path}: {error.strerror or error}; name another place.") from error

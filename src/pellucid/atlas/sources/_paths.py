@@ -28,7 +28,7 @@ def open_path(where: str) -> Images:
         return _open_files(where, [Path(path)])
     if any(mark in where for mark in "{*?["):
         return _open_files(where, _expand(path))
-    raise InputError(f"no file or folder {printable(where)}.")
+    raise InputError(f"no file or folder {printable(where)}; check the path.")
 
 
 def _open_files(where: str, files: list[Path]) -> Images:
@@ -95,7 +95,7 @@ def _open_folder(where: str) -> Images:
     usable = [kind for kind in ("picture", *_READERS) if kind in kinds]
     if not usable:
         more = f": {remarks[0]}" if remarks else f" ({len(found):,} other files)" if found else ""
-        raise InputError(f"{printable(where)} holds no images{more}.")
+        raise InputError(f"{printable(where)} holds no images{more}; expected .jpg, .png, .webp …, .tar or .parquet.")
     files, *others = (kinds[kind] for kind in usable)
     for kind, more in zip(usable[1:], others, strict=True):
         remarks.append(
