@@ -66,6 +66,7 @@ _MEASURES = (
     "sensitivity",
 )
 _SUPPORT, _INHIBIT = np.array([0.0, 0.49, 0.45]), np.array([0.85, 0.37, 0.01])
+_CLASSES = ("espresso", "Egyptian cat")
 _CELL, _MARGIN, _HEAD = 168, 6, 22
 
 
@@ -90,13 +91,13 @@ def photos(archive: Path, first: int, count: int) -> Iterator[tuple[str, Image.I
 
 
 class OnPhoto:
-    """One photo, one layer, and what becomes of the top class's logit when parts of the layer are removed."""
+    """One photo, one layer, and what becomes of a class's logit, or the top one's, when parts are removed."""
 
-    def __init__(self, model: Model, photo: Image.Image, layer: str) -> None:
+    def __init__(self, model: Model, photo: Image.Image, layer: str, label: str | None = None) -> None:
         self.model, self.layer = model, layer
         self.image = view(model, photo).image
         self.tail = Tail(model, self.image, layer=layer)
-        self.top = int(self.tail.outputs["logits"].argmax())
+        self.top = int(self.tail.outputs["logits"].argmax()) if label is None else model.class_index(label)
         self.shape: tuple[int, int] = tuple(self.tail.grid.shape[2:])  # type: ignore[assignment]
         self.count = self.shape[0] * self.shape[1]
         self.before = float(difference(Logit(self.top), None, self.tail.outputs))
@@ -336,20 +337,32 @@ def tile(photo: Image.Image, map_: np.ndarray) -> Image.Image:
     return Image.fromarray(((grey * (1 - opacity) + colour * opacity) * 255).astype(np.uint8))
 
 
+def both_photos(model: Model) -> Image.Image:
+    """The middles of the package's two photos, one above the other, as large as the model's view."""
+    height, width = model.size
+    whole = Image.new("RGB", (width, height))
+    for place, path in enumerate(pellucid.example_photos().values()):
+        photo = view(model, path).photo.resize((width, height))
+        top = (height // 6, height // 4)[place]  # where the cup and the face begin
+        whole.paste(photo.crop((0, top, width, top + height // 2)), (0, place * (height // 2)))
+    return whole
+
+
 def sheet(model: Model, layers: Sequence[str]) -> Image.Image:
-    """A row for each layer and photo of the package, about its top class, and a column for each method."""
-    rows = [(layer, path) for layer in layers for path in pellucid.example_photos().values()]
+    """A row for each layer and class, and a column for each method, over a picture that holds both classes."""
+    photo = both_photos(model)
+    rows = [(layer, label) for layer in layers for label in _CLASSES]
     side = _CELL + _MARGIN
-    page = Image.new("RGB", (len(_METHODS) * side - _MARGIN, len(rows) * (side + 2 * _HEAD)), "white")
+    page = Image.new("RGB", (len(_METHODS) * side - _MARGIN, _HEAD + len(rows) * (side + _HEAD)), "white")
     draw = ImageDraw.Draw(page)
-    for row, (layer, path) in enumerate(rows):
-        seen = view(model, path)
-        on = OnPhoto(model, seen.photo, layer)
-        top = row * (side + 2 * _HEAD)
-        draw.text((0, top + 2), f"{layer}: {model.label(on.top)}", "black", font_size=15)
+    for column, method in enumerate(_METHODS):
+        draw.text((column * side, 0), method.replace("_", " "), "#555", font_size=14)
+    for row, (layer, label) in enumerate(rows):
+        on = OnPhoto(model, photo, layer, label)
+        top = _HEAD + row * (side + _HEAD)
+        draw.text((0, top), f"{layer}: {label}", "black", font_size=15)
         for column, method in enumerate(_METHODS):
-            draw.text((column * side, top + _HEAD), method.replace("_", " "), "#555", font_size=13)
-            page.paste(tile(seen.photo, on.attributed(method).positions()), (column * side, top + 2 * _HEAD - 2))
+            page.paste(tile(photo, on.attributed(method).positions()), (column * side, top + _HEAD))
     return page
 
 
@@ -365,7 +378,7 @@ def main() -> None:
     )
     parser.add_argument("--references", action="store_true", help="other references than zero, a fit, bare removals")
     parser.add_argument("--results", type=Path, help="one line of JSON for each photo and layer")
-    parser.add_argument("--sheet", type=Path, help="where to draw the maps of the photos in the package, and no more")
+    parser.add_argument("--sheet", type=Path, help="where to draw maps of the photos in the package, and no more")
     options = parser.parse_args()
     if options.sheet:
         sheet(pellucid.load("inception_v1", download=False), options.layers).save(options.sheet, quality=80)

@@ -30,7 +30,17 @@ import pellucid
 from pellucid.features.images import CPPN, Fourier, Laplacian, Pixel, Shared
 from pellucid.features.transforms import crops
 from pellucid.models import Model
-from pellucid.trust import ACTIVATION, SAME_CAUSE, Survey, as_feature, judge_renderings, misleading, survey_images
+from pellucid.trust import (
+    ACTIVATION,
+    IDENTIFICATION,
+    SAME_CAUSE,
+    Survey,
+    as_feature,
+    holding,
+    judge_renderings,
+    misleading,
+    survey_images,
+)
 from pellucid.trust._randomized import _from_the_top, _shuffle
 from pellucid.trust._routes import layers_before, read_routes
 
@@ -53,7 +63,8 @@ _WAYS: dict[str, dict[str, Any]] = {
     "MagnitudeConstrained": {"magnitude": True},
 }
 _OTHER, _SHUFFLED, _PHOTO = "control: picture of another unit", "control: shuffled weights", "photo"
-_MEASURES = (SAME_CAUSE, "path", ACTIVATION, "self-identification", "of the strongest photo")
+_VERDICTS = {"holds": holding, "misleading": misleading}
+_MEASURES = (SAME_CAUSE, "path", ACTIVATION, IDENTIFICATION, "of the strongest photo")
 _SIDE, _GAP, _LABEL = 104, 4, 190
 
 
@@ -104,12 +115,12 @@ def shuffled(model: Model) -> Model:
 def judged(
     model: Model, layer: str, units: Sequence[int], survey: Survey, pictures: dict[str, np.ndarray]
 ) -> dict[str, dict[str, list[float]]]:
-    """By way and measure, what each picture is worth; `misleading` is 1 where the evidence warns of it."""
+    """By way and measure, what each picture is worth; a verdict is 1 where it is said of the picture."""
     ways = list(pictures)
     texts = [f"{layer}:{unit}~{number}" for number, _ in enumerate(ways, 2) for unit in units]
     images = np.concatenate(list(pictures.values()))
     evidence = judge_renderings(model, pellucid.Rendering(images, np.zeros((len(images), 1)), tuple(texts)), survey)
-    warned = set(misleading(evidence))
+    said = {name: set(verdict(evidence)) for name, verdict in _VERDICTS.items()}
     last = f"path at {layers_before(model, model.layer(layer))[-1]}"
     values = {(each.about, "path" if each.name == last else each.name): each.value for each in evidence}
     firing = pellucid.record(model, torch.from_numpy(images).permute(0, 3, 1, 2), layer)[layer].values
@@ -120,7 +131,8 @@ def judged(
         about = f"rendering:{text}"
         strongest = float(survey.values(as_feature(model, f"{layer}:{unit}")).max())
         row = {measure: values.get((about, measure), np.nan) for measure in _MEASURES[:-1]}
-        row |= {_MEASURES[-1]: float(peaks[place, unit]) / strongest, "misleading": float(about in warned)}
+        row |= {name: float(about in those) for name, those in said.items()}
+        row[_MEASURES[-1]] = float(peaks[place, unit]) / strongest
         for measure, value in row.items():
             found[way].setdefault(measure, []).append(value)
     return found
@@ -170,11 +182,11 @@ def compare(model: Model, name: str, layer: str, survey: Survey, options: argpar
     started = time.process_time()
     found = judged(model, layer, units, survey, pictures)
     per_picture = (time.process_time() - started) / sum(map(len, pictures.values()))
-    heads = ["misleading", *_MEASURES, "routes of two seeds (of two units)", "seconds"]
+    heads = [*_VERDICTS, *_MEASURES, "routes of two seeds (of two units)", "seconds"]
     print(f"\n{name}, {layer}: {len(units)} units, {options.steps} steps, {len(survey):,} photos: median (quartiles)\n")
     print("| | " + " | ".join(heads) + " |\n|" + " --- |" * (len(heads) + 1))
     for way, measures in found.items():
-        cells = [f"{np.mean(measures['misleading']):.0%}"]
+        cells = [f"{np.mean(measures[verdict]):.0%}" for verdict in _VERDICTS]
         cells += [
             "{1:.2f} ({0:.2f}–{2:.2f})".format(*np.nanquantile(measures[m], (0.25, 0.5, 0.75))) for m in _MEASURES
         ]
