@@ -38,6 +38,7 @@ PARTS = {
     "attribution": "What a layer's units add to a decision",
     "groups": "A layer as a few groups",
     "trust": "Interventions, controls, evidence",
+    "report": "What to believe of a network",
     "explain": "One image explained",
     "atlas": "Everything that a layer sees",
     "bundle": "The data behind the pages",
