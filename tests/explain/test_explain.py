@@ -357,9 +357,9 @@ def test_progress_says_what_is_done(network, photo):
     events = []
     explain(network, photo, progress=events.append)
     tasks = [event.task for event in events]
-    for task in ("attributing to 3", "factorizing 3", "experimenting on 3", "rendering 3"):
+    for task in ("attributing to 3", "factorizing 3", "experimenting on 3", "rendering 3", "testing 3"):
         assert any(each.startswith(task) for each in tasks), task
-    assert events[-1].task.startswith("rendering 3")
+    assert (events[-1].task, events[-1].done) == ("testing 3", events[-1].total)
     assert events[-1].done == events[-1].total
 
 

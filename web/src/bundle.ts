@@ -263,6 +263,8 @@ export interface ExplanationBody {
   effects: Effects[];
   /** What was measured about any of the panels. */
   evidence: EvidenceEntry[];
+  /** Deletion and insertion curves of spatial attribution, for some of the classes. */
+  curves: RemovalCurves[];
   /** How long each panel took to compute, in seconds, by the panel's id, such as `dictionary:mixed4d`. */
   seconds: Record<string, number>;
 }
@@ -578,6 +580,24 @@ export interface RegionRequest {
   bottom: number;
   /** Its right edge. */
   right: number;
+}
+
+/** A logit while the positions that a map names are removed one after another, or put into an empty layer. */
+export interface RemovalCurves {
+  /** One of the explanation's layers. */
+  layer: string;
+  /** Number of the class; one of the explanation's classes. */
+  class_index: number;
+  /** How many of the positions were touched, from none (0) to all (1), rising. */
+  shares: number[];
+  /** The logit after so many were removed, those first that the map says add most. */
+  deletion: number[];
+  /** The logit of a layer that holds only so many, those first that the map says add most. */
+  insertion: number[];
+  /** The same as `deletion` for each of several random orders. */
+  random_deletion: number[][];
+  /** The same as `insertion` for each of the random orders. */
+  random_insertion: number[][];
 }
 
 /** Everything the page of a report shows. */

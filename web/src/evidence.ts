@@ -60,10 +60,12 @@ export function removed({ name }: EvidenceEntry): string | null {
 
 /** What judges maps over positions: they were not made of it. The classic map's has its method after a comma. */
 const JUDGE = "agreement with removal of random sets";
+/** The measures of the map that agrees with removals; all others are of the classic one. */
+const OF_REMOVAL_MAP = [JUDGE, "gap between insertion and deletion", "agreement on changed photos"];
 
 /** Whether a measure is of the map that agrees with removals, rather than of the classic one. */
 export function judgesRemovalMap({ name }: EvidenceEntry): boolean {
-  return name === JUDGE;
+  return OF_REMOVAL_MAP.includes(name);
 }
 
 /** Whether a measure judges a map over positions by what it was not made of. */

@@ -45,6 +45,14 @@ export const SOURCES = {
     at: "jmlr.org/papers/v9/vandermaaten08a.html",
   },
   eyes: { title: "Geirhos et al., Don’t trust your eyes, 2023", at: "arxiv.org/abs/2306.04719" },
+  sanity: {
+    title: "Adebayo et al., Sanity Checks for Saliency Maps, 2018",
+    at: "arxiv.org/abs/1810.03292",
+  },
+  sensitivity: {
+    title: "Yeh et al., On the (In)fidelity and Sensitivity of Explanations, 2019",
+    at: "arxiv.org/abs/1901.09392",
+  },
   rise: { title: "Petsiuk, Das, Saenko, RISE, 2018", at: "arxiv.org/abs/1806.07421" },
   wilson: { title: "Wilson, Probable Inference, 1927", at: "doi.org/10.1080/01621459.1927.10502953" },
 } as const satisfies Record<string, Source>;

@@ -8,14 +8,14 @@ import {
   type ReportManifest,
   SCHEMA,
 } from "./bundle";
-import { checkFields, damaged, DataError, record } from "./checks";
+import { checkFields, damaged, DataError, list, record } from "./checks";
 import { bytesOf } from "./numbers";
 import { checkReport } from "./report/check";
 
 /** The lists that Python writes even where they are empty. */
 const LISTS = [
   ...["classes", "layers", "dictionaries", "grids", "spatial", "influences", "channels", "channel_links", "groups"],
-  ...["flows", "effects", "evidence"],
+  ...["flows", "effects", "evidence", "curves"],
 ];
 
 /** The address of a picture as a server gives it. */
@@ -115,6 +115,11 @@ function checkedExplanation(manifest: ExplanationManifest, images: Record<string
   }
   for (const entry of told.evidence) {
     checkFields(entry, { about: "string", name: "string", value: "number", sentence: "string" });
+  }
+  for (const { shares, deletion, insertion, random_deletion, random_insertion } of told.curves) {
+    for (const curve of [deletion, insertion, ...list(random_deletion), ...list(random_insertion)]) {
+      if (list(curve).length !== list(shares).length || !list(curve).every(Number.isFinite)) throw damaged();
+    }
   }
   const cards = new Map(told.layers.map((card) => [card.name, card]));
   for (const list of [told.dictionaries, told.grids, told.spatial, told.channels, told.groups]) {

@@ -33,6 +33,7 @@ from ._explanation import (
     ModelCard as ModelCard,
     Numbers as Numbers,
     Photo as Photo,
+    RemovalCurves as RemovalCurves,
     SpatialPanel as SpatialPanel,
 )
 from ._live import (

@@ -16,6 +16,7 @@ from ._explanation import (
     IconSheet,
     LayerCard,
     Numbers,
+    RemovalCurves,
     SpatialPanel,
 )
 from ._numbers import numbers_problem, unpack_numbers
@@ -91,6 +92,9 @@ def problems(body: ExplanationBody) -> Iterator[str]:
         yield from _effect_problems(effects, body, cards, grouped)
     for entry in body.evidence:
         yield from interval_problems(entry)
+    yield from repeats("the curves", [(entry.layer, entry.class_index) for entry in body.curves])
+    for entry in body.curves:
+        yield from _curve_problems(entry, known)
 
 
 def _file_problems(body: ExplanationBody) -> Iterator[str]:
@@ -120,6 +124,9 @@ def _order_problems(body: ExplanationBody) -> Iterator[str]:
         yield from repeats(f"{what} from layer", [lower for lower, _ in pairs])
         yield from unsorted(f"`{field}`", [place[lower] for lower, _ in pairs])
     yield from _unknown("an experiment", [effects.layer for effects in body.effects], place)
+    curved = [entry.layer for entry in body.curves]
+    yield from _unknown("the curves", curved, place)
+    yield from unsorted("`curves`", [place[layer] for layer in curved if layer in place])
 
 
 def sheet_problems(what: str, icons: IconSheet, limit: int | None = None) -> Iterator[str]:
@@ -243,6 +250,21 @@ def _effect_problems(
     yield from beyond(f"`winners` of {where}", effects.winners, len(effects.names), "name", "`names`")
 
 
+def _curve_problems(entry: RemovalCurves, known: set[int]) -> Iterator[str]:
+    where = f"the curves of class {entry.class_index} in {entry.layer!r}"
+    if entry.class_index not in known:
+        yield f"{where} are of no class of the explanation"
+    yield from unsorted(f"`shares` of {where}", entry.shares)
+    if entry.shares[0] != 0 or entry.shares[-1] != 1:
+        yield f"{where} reach from {entry.shares[0]:g} to {entry.shares[-1]:g} of the positions, not from 0 to 1"
+    every = (entry.deletion, entry.insertion, *entry.random_deletion, *entry.random_insertion)
+    lengths = {len(curve) for curve in every}
+    if lengths != {len(entry.shares)}:
+        yield f"{where} have {'/'.join(map(str, sorted(lengths)))} points for {len(entry.shares)} shares"
+    if len(entry.random_deletion) != len(entry.random_insertion):
+        yield f"{where} have {len(entry.random_deletion)} and {len(entry.random_insertion)} random orders"
+
+
 def interval_problems(entry: EvidenceEntry) -> Iterator[str]:
     """Whether a measure lies in its interval, where it has one."""
     where = f"the interval of {entry.name!r} of {entry.about!r}"
@@ -297,7 +319,7 @@ def _unknown(what: str, layers: Sequence[str], known: Iterable[str]) -> Iterator
             yield f"{what} is of layer {layer!r}, which is not among `layers`"
 
 
-def unsorted(what: str, items: Sequence[int]) -> Iterator[str]:
+def unsorted(what: str, items: Sequence[float]) -> Iterator[str]:
     if list(items) != sorted(items):
         yield f"{what} is not in rising order"
 

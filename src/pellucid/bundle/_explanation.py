@@ -273,6 +273,25 @@ class EvidenceEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Whether it speaks for the picture, against it, or says nothing; null where value and control decide."""
 
 
+class RemovalCurves(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A logit while the positions that a map names are removed one after another, or put into an empty layer."""
+
+    layer: Name
+    """One of the explanation's layers."""
+    class_index: Index
+    """Number of the class; one of the explanation's classes."""
+    shares: Annotated[list[Probability], Meta(min_length=2)]
+    """How many of the positions were touched, from none (0) to all (1), rising."""
+    deletion: list[float]
+    """The logit after so many were removed, those first that the map says add most."""
+    insertion: list[float]
+    """The logit of a layer that holds only so many, those first that the map says add most."""
+    random_deletion: list[list[float]]
+    """The same as `deletion` for each of several random orders."""
+    random_insertion: list[list[float]]
+    """The same as `insertion` for each of the random orders."""
+
+
 class ExplanationBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything the page of one image shows; a panel that was not computed is an empty list."""
 
@@ -308,5 +327,7 @@ class ExplanationBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Single experiments that were made beforehand."""
     evidence: list[EvidenceEntry] = []
     """What was measured about any of the panels."""
+    curves: list[RemovalCurves] = []
+    """Deletion and insertion curves of spatial attribution, for some of the classes."""
     seconds: dict[str, Seconds] = {}
     """How long each panel took to compute, in seconds, by the panel's id, such as `dictionary:mixed4d`."""

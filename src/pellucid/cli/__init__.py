@@ -243,6 +243,7 @@ def render(
 @click.option(
     "--icon-steps", default=None, type=int, help="Optimizer steps for each of them.  [default: 64, with --quick 24]"
 )
+@click.option("--no-evidence", is_flag=True, help="Do not put to the test what the page says.")
 @SEED
 @click.option(
     "--out",
@@ -266,6 +267,7 @@ def explain(
     grid_seconds: float | None,
     icon_size: int | None,
     icon_steps: int | None,
+    no_evidence: bool,
     seed: int,
     out: str,
     json_file: str | None,
@@ -306,6 +308,7 @@ def explain(
             classes=classes or None,
             method=method,
             quick=quick,
+            evidence=not no_evidence,
             seed=seed,
             cache=None if no_cache else RenderCache(),
             preview=first_look if out.lower().endswith((".html", ".htm")) else None,

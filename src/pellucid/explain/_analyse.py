@@ -11,14 +11,13 @@ import torch
 from torch import Tensor
 
 from ..attribution import Attribution, Method, attribute_many, from_removals
-from ..attribution._removal import measure_removals
 from ..errors import InputError
-from ..events import Event, Progress
+from ..events import Event, Progress, silent
 from ..groups import Groups, align_groups, factorize_range
 from ..models import Model
 from ..record import Activations, Tail, record
-from ..targets import LOGITS, Channel, Group, Logit, Position
-from ..trust import Evidence, correlation, intervene_each
+from ..targets import LOGITS, Channel, Group, Position
+from ..trust import intervene_each
 from ._parts import ClassScore, Experiments, LayerFlow
 
 # A semantic dictionary shows this many channels at a position, as the article did.
@@ -26,10 +25,7 @@ _TOP_CHANNELS = 4
 # How many channels that support and inhibit each class, and each class against each other, the page can tell of.
 _TELLING, _TELLING_PAIR, _MOST_TOLD = 6, 3, 64
 _FACTORS = (0.0, 0.5, 2.0)
-_PATH_STEPS = 16
 _COPIES = 16
-# Random sets of positions that judge the maps: so many of each size.
-_SETS, _SHARES = 32, (0.1, 0.3, 0.5)
 _PLACES = 64
 
 
@@ -50,7 +46,6 @@ class Analysis:
     channel_links: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     flows: dict[tuple[str, str], LayerFlow] = field(default_factory=dict)
     experiments: list[Experiments] = field(default_factory=list)
-    evidence: list[Evidence] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -94,11 +89,10 @@ def analyse_layer(
     *,
     method: Method,
     counts: Sequence[int],
-    n_groups: int,
     seed: int,
     progress: Progress,
 ) -> None:
-    """Attribution, groups and experiments of one layer; `n_groups` of `counts` is the number that evidence is about."""
+    """Attribution, groups and experiments of one layer, divided into as many groups as each of `counts`."""
     classes = [score.index for score in analysis.scores]
     with timed(analysis.seconds, f"spatial:{name}"):
         tail = Tail(model, image, layer=name)
@@ -106,26 +100,19 @@ def analyse_layer(
         analysis.attributions[name] = dict(zip(classes, maps, strict=True))
         values = analysis.recorded[name].values[0]
         analysis.top[name] = np.argsort(-values, axis=2, kind="stable")[:, :, :_TOP_CHANNELS]
-        other: Method = "linear" if method == "integrated" else "integrated"
-        (crossed,) = attribute_many(
-            model, image, layer=name, targets=classes[:1], method=other, steps=_PATH_STEPS, tail=tail
-        )
-        analysis.evidence.append(_path_evidence(name, analysis.scores[0], maps[0], crossed))
 
     with timed(analysis.seconds, f"channels:{name}"):
         by_channel = np.stack([map_.by_channel() for map_ in maps])
         analysis.told[name] = _telling(by_channel)
 
     with timed(analysis.seconds, f"groups:{name}"):
-        analysis.groupings[name] = _groupings(analysis.recorded[name], counts, seed, progress)
+        analysis.groupings[name] = divide(analysis.recorded[name], counts, seed, progress)
 
     with timed(analysis.seconds, f"experiments:{name}"):
         _experiment(analysis, model, image, name, tail, by_channel, progress)
-        _removal_evidence(analysis, name, n_groups)
 
     with timed(analysis.seconds, f"spatial:{name}"):
         _map_removals(analysis, model, image, name, tail)
-        _judge_maps(analysis, name, tail, seed)
 
 
 def analyse_pair(
@@ -179,7 +166,7 @@ def _telling(by_channel: np.ndarray) -> tuple[int, ...]:
     return tuple(sorted(kept)) or (0,)
 
 
-def _groupings(recorded: Activations, counts: Sequence[int], seed: int, progress: Progress) -> dict[int, Groups]:
+def divide(recorded: Activations, counts: Sequence[int], seed: int, progress: Progress = silent) -> dict[int, Groups]:
     """Non-negative factorizations; of activations of both signs, of their positive and negative parts side by side.
 
     A group is then still a place that is not negative times a vector of channels, whose entries may be.
@@ -276,12 +263,12 @@ def _experiment(
     positions = np.stack([map_.positions().ravel() for map_ in maps], 1)
     measure("position", 0, range(rows * columns), "positions", positions, 0.0)
     tick()
-    squares = np.stack([_squares(map_.positions()).ravel() for map_ in maps], 1)
+    squares = np.stack([square_sums(map_.positions()).ravel() for map_ in maps], 1)
     measure("square", 0, range(rows * columns), "squares", squares, 0.0)
     tick()
 
 
-def _squares(map_: np.ndarray) -> np.ndarray:
+def square_sums(map_: np.ndarray) -> np.ndarray:
     """The sum over the 3 × 3 positions around each, cut at the edge."""
     rows, columns = map_.shape
     padded = np.pad(map_, 1)
@@ -302,105 +289,3 @@ def _map_removals(analysis: Analysis, model: Model, image: Tensor, name: str, ta
         index: from_removals(estimate, -change["position"][:, :, number], -change["square"][:, :, number])
         for number, (index, estimate) in enumerate(zip(classes, estimates, strict=True))
     }
-
-
-def _judge_maps(analysis: Analysis, name: str, tail: Tail, seed: int) -> None:
-    """Agreement of both kinds of maps with the removal of random sets of positions, which neither was made of."""
-    maps, classic = analysis.maps[name], analysis.attributions[name]
-    values = analysis.recorded[name].values[0]
-    count = values.shape[0] * values.shape[1]
-    generator = np.random.default_rng(seed)
-    removed = np.concatenate(
-        [np.argsort(generator.random((_SETS, count)), axis=1) < round(share * count) for share in _SHARES]
-    )
-    lost = measure_removals(tail, [(Logit(index), None) for index in maps], removed, batch_size=32)
-    strength = np.linalg.norm(values, axis=2)
-
-    def agreement(map_: np.ndarray, measured: np.ndarray) -> float:
-        sums = removed @ map_.ravel().astype(float)
-        parts = zip(np.split(sums, len(_SHARES)), np.split(measured, len(_SHARES)), strict=True)
-        return float(np.mean([correlation(*part) for part in parts]))
-
-    for score, measured in zip(analysis.scores, lost, strict=True):
-        control = agreement(strength, measured)
-        usual = classic[score.index]
-        for map_, which, more in (
-            (maps[score.index], "this map", ""),
-            (usual, f"the map of {usual.method} attribution", f", {usual.method}"),
-        ):
-            value = agreement(map_.positions(), measured)
-            analysis.evidence.append(
-                Evidence(
-                    about=f"spatial:{name}:{score.index}",
-                    name=f"agreement with removal of random sets{more}",
-                    value=round(value, 4),
-                    control=round(control, 4),
-                    sentence=(
-                        f"{len(removed)} random sets of positions were removed, a tenth, three tenths or half of all, "
-                        f"that no map was made of. What {which} says that they add to {score.label} and what was "
-                        f"measured correlate at {_said(value)} within a size (1 is perfect); mere strength of "
-                        f"activation reaches {_said(control)}."
-                    ),
-                )
-            )
-
-
-def _removal_evidence(analysis: Analysis, name: str, usual: int) -> None:
-    """Agreement of predicted and measured removals, beside that of mere strength."""
-    values = analysis.recorded[name].values[0]
-    position = np.linalg.norm(values, axis=2)
-    strength = {
-        "channel": values.sum((0, 1))[list(analysis.told[name])],
-        "group": analysis.groupings[name][usual].magnitudes(),
-        "position": position.ravel(),
-        "square": _squares(position).ravel(),
-    }
-    panels = {"channel": "channels", "group": "groups", "position": "spatial", "square": "experiments"}
-    for each in analysis.experiments:
-        if each.layer != name or each.factor or (each.unit == "group" and each.groups != usual) or len(each.units) < 3:
-            continue
-        what = {
-            "channel": f"each of {len(each.units)} channels",
-            "group": f"each of {usual} groups",
-            "position": "each position",
-            "square": "each square of 3 × 3 positions",
-        }[each.unit]
-        for column, score in enumerate(analysis.scores):
-            measured, predicted = each.change[:, column], each.predicted[:, column]
-            value, control = correlation(predicted, measured), correlation(-strength[each.unit], measured)
-            analysis.evidence.append(
-                Evidence(
-                    about=f"{panels[each.unit]}:{name}:{score.index}",
-                    name=f"agreement with removal of {each.unit}s",
-                    value=round(value, 4),
-                    control=round(control, 4),
-                    sentence=(
-                        f"{what[0].upper()}{what[1:]} was removed and the rest of the network run again: what this "
-                        f"predicted for {score.label} and what was measured correlate at {_said(value)} (1 is "
-                        f"perfect); mere strength of activation reaches {_said(control)}."
-                    ),
-                )
-            )
-
-
-def _path_evidence(name: str, score: ClassScore, used: Attribution, other: Attribution) -> Evidence:
-    value = correlation(used.positions(), other.positions())
-    strength = np.linalg.norm(used.activations, axis=2)
-    control = correlation(strength, other.positions())
-    how = "along a path from nothing to the photo" if other.method == "integrated" else "at the photo alone"
-    return Evidence(
-        about=f"spatial:{name}:{score.index}",
-        name="independence of the path",
-        value=round(value, 4),
-        control=round(control, 4),
-        sentence=(
-            f"The same map computed {how} correlates with this one at {_said(value)}; where that is "
-            f"far below 1, how much a place adds depends on what else is there. Mere strength reaches {_said(control)}."
-        ),
-    )
-
-
-def _said(value: float) -> str:
-    """A correlation in a sentence: two decimals, a true minus sign, and none before a zero."""
-    text = f"{value:.2f}"
-    return text.replace("-", "" if float(text) == 0 else "−")

@@ -33,6 +33,7 @@ from ..bundle import (
     ModelCard,
     Photo,
     Provenance,
+    RemovalCurves,
     SpatialPanel,
     pack_numbers,
 )
@@ -112,6 +113,15 @@ def to_bundle(explanation: Explanation) -> Bundle:
             flows=[_flow(explanation, flow) for flow in explanation.flows.values()],
             effects=[_effects(explanation, each) for each in explanation.experiments],
             evidence=[EvidenceEntry(**vars(entry)) for entry in explanation.evidence],
+            curves=[
+                RemovalCurves(
+                    layer=name,
+                    class_index=index,
+                    **{key: _rounded(values, 4) for key, values in vars(curves).items()},
+                )
+                for name, found in explanation.curves.items()
+                for index, curves in found.items()
+            ],
             seconds=dict(explanation.seconds),
         ),
     )

@@ -36,6 +36,7 @@ def explain(
     icon_size: int = ICON_SIZE,
     icon_steps: int = ICON_STEPS,
     grid_seconds: float = _GRID_SECONDS,
+    evidence: bool = True,
     seed: int = 0,
     cache: RenderCache | None = SHIPPED,
     preview: Callable[[Explanation], None] | None = None,
@@ -55,12 +56,15 @@ def explain(
         quick: coarser icons, and grids that are put together from them: a first look, in a fraction of the time.
         icon_size, icon_steps: of rendered icons, px and optimizer steps.
         grid_seconds: how long the activation grid of each layer may take; 0 puts it together from icons.
+        evidence: put what is said to the test, after all else is there; without, `Explanation.judged` does so when it
+            is asked.
         seed: of all randomness.
         cache: where icons are looked for, and kept once rendered. By default those that come with the package are taken
             and none are kept; `RenderCache()` keeps them too, `None` renders every one anew.
         preview: is given the quick explanation first, where more than 150 icons have to be rendered.
         partial: is given what is there so far, again and again: the answers alone, then the layers that are analysed,
-            with grey squares for icons that are not drawn yet, and activation grids as they are finished.
+            with grey squares for icons that are not drawn yet, and activation grids as they are finished. Only the
+            finished explanation has evidence.
         progress: receives events.
 
     Raises:
@@ -105,7 +109,6 @@ def explain(
             name,
             method=method,
             counts=counts[name],
-            n_groups=n_groups,
             seed=seed,
             progress=progress,
         )
@@ -145,14 +148,16 @@ def explain(
 
     plan = plan_pictures(analysis, look, n_groups)
     if quick:
-        return drawn(plan, 0.0)
+        finished = drawn(plan, 0.0)
+        return finished.judged(progress=progress) if evidence else finished
     wanted = preview is not None or partial is not None
     if wanted and count_missing(plan, model, seed=seed, cache=cache) > _MANY_ICONS:
         with timed(analysis.seconds, "preview"):
             first = drawn(plan_pictures(analysis, QUICK, n_groups), 0.0)
             if preview is not None:
                 preview(first)
-    return drawn(plan, grid_seconds)
+    finished = drawn(plan, grid_seconds)
+    return finished.judged(progress=progress) if evidence else finished
 
 
 def _put_together(
@@ -193,7 +198,6 @@ def _put_together(
         icons=pictures.icons,
         group_icons=pictures.group_icons,
         group_icon_places=plan.places,
-        evidence=tuple(analysis.evidence),
         seconds={key: round(value, 3) for key, value in seconds.items()},
         settings=settings,
     )

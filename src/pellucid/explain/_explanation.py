@@ -3,7 +3,7 @@
 import itertools
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,11 @@ from torch import Tensor
 from ..app import output_below, output_beside
 from ..attribution import Attribution
 from ..errors import InputError, TargetError
+from ..events import Progress, silent
 from ..features import ActivationGrid
 from ..groups import Groups
 from ..models import Model
-from ..trust import Evidence
+from ..trust import Curves, Evidence
 from ._parts import ChannelAttribution, ClassScore, Experiments, GroupFlow, Icons, LayerFlow, SemanticDictionary
 
 if TYPE_CHECKING:
@@ -48,9 +49,10 @@ class Explanation:
         icons: by layer, of its channels.
         group_icons: by layer; `group_icon_places` says which of them stands for a group.
         group_icon_places: by layer, then by (number of groups, whether aligned): a running number for each group.
-        evidence: what was measured about the above.
         seconds: spent on each panel.
         settings: everything that the result depends on.
+        evidence: what was measured about the above; empty until it is `judged`.
+        curves: by layer, then by class number: what becomes of the class without the places that its map names first.
     """
 
     title: str
@@ -75,9 +77,10 @@ class Explanation:
     icons: Mapping[str, Icons]
     group_icons: Mapping[str, Icons]
     group_icon_places: Mapping[str, Mapping[tuple[int, bool], tuple[int, ...]]]
-    evidence: tuple[Evidence, ...]
     seconds: Mapping[str, float]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    evidence: tuple[Evidence, ...] = ()
+    curves: Mapping[str, Mapping[int, Curves]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         first = self.classes[0]
@@ -172,6 +175,25 @@ class Explanation:
             np.stack([self.attributions[names[-1]][score.index].by_group(last) for score in self.classes]),
         )
 
+    def judged(self, *, progress: Progress = silent) -> "Explanation":
+        """The same with evidence: what it says, put to the test, each measure beside a control.
+
+        `explain` does this unless it is told not to. The network is run again from each layer on; of the classes that
+        were asked for, or else of the most probable one, more is measured than of the others: docs/trust.md has a list.
+
+        Args:
+            progress: receives events.
+
+        Example:
+            >>> quick = pellucid.explain(model, "photo.jpg", evidence=False)                        # doctest: +SKIP
+            >>> quick.judged().evidence[0].sentence                                                 # doctest: +SKIP
+        """
+        from ._evidence import judge
+
+        found = judge(self, progress)
+        rest = {key: value for key, value in self.seconds.items() if key not in found.seconds}
+        return replace(self, evidence=found.evidence, curves=found.curves, seconds={**rest, **found.seconds})
+
     def _explained(self, layer: str) -> str:
         name = self.model.layer(layer).name
         if name not in self.layers:
@@ -260,6 +282,11 @@ class Explanation:
                 for each in self.experiments
             ],
             "evidence": [vars(entry) for entry in self.evidence],
+            "curves": [
+                {"layer": name, "class": index, **_curves_json(curves)}
+                for name, found in self.curves.items()
+                for index, curves in found.items()
+            ],
             "settings": dict(self.settings),
             "seconds": dict(self.seconds),
         }
@@ -285,3 +312,7 @@ class Explanation:
                 for count, groups in self.groupings[name].items()
             },
         }
+
+
+def _curves_json(curves: Curves) -> dict[str, Any]:
+    return {name: np.round(values, 5).tolist() for name, values in vars(curves).items()}

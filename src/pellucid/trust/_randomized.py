@@ -41,7 +41,7 @@ class Randomization:
 
         Args:
             about: which picture: `spatial:mixed4d:208`.
-            what: was compared, and with what, in words: one thing each.
+            what, control_is: what was compared, and what the control is, in words: one thing each.
         """
         control = None if self.controls is None else float(1 - np.abs(self.controls).mean())
         beside = "" if control is None else f" Of {control_is}, {as_said(1 - control)} is left."

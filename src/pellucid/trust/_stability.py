@@ -23,7 +23,8 @@ class Stability:
         changes: what was done to the photo, in words.
         correlations: [changes]: of the map of the changed photo with that of the photo.
         moved: [changes]: length of the difference of the two maps, as a share of the length of the photo's.
-        control: correlation with the map of the photo turned by half, which shows the same things elsewhere.
+        control: correlation with another map: of `stability`, that of the photo turned by half, which shows the same
+            things elsewhere.
     """
 
     changes: tuple[str, ...]
@@ -31,12 +32,14 @@ class Stability:
     moved: np.ndarray
     control: float
 
-    def evidence(self, about: str, what: str = "the map") -> Evidence:
+    def evidence(
+        self, about: str, what: str = "the map", control_is: str = "that of the photo turned upside down"
+    ) -> Evidence:
         """The least correlation beside the control.
 
         Args:
             about: which picture: `spatial:mixed4d:208`.
-            what: was compared, in words: one thing.
+            what, control_is: what was compared, and with what for the control, in words: one thing each.
         """
         worst = int(self.correlations.argmin())
         value = float(self.correlations[worst])
@@ -47,8 +50,8 @@ class Stability:
             control=round(self.control, 4),
             sentence=(
                 f"Of {len(self.changes)} small changes of the photo, this one changes {what} most: "
-                f"{self.changes[worst]}. Before and after, it correlates at {as_said(value)}; with that of the photo "
-                f"turned upside down, at {as_said(self.control)}."
+                f"{self.changes[worst]}. Before and after, it correlates at {as_said(value)}; with {control_is}, at "
+                f"{as_said(self.control)}."
             ),
         )
 
@@ -146,7 +149,7 @@ def compared(changes: Sequence[str], usual: np.ndarray, maps: Sequence[np.ndarra
         changes: what was done to the photo, in words.
         usual: the photo's map.
         maps: those of the changed photos.
-        control: that of the photo turned by half.
+        control: another, such as that of the photo turned by half.
     """
     length = max(float(np.linalg.norm(usual)), 1e-12)
     return Stability(
