@@ -371,6 +371,7 @@ def main() -> int:
     wrong = broken(out)
     print(*wrong, sep="\n", end="\n" if wrong else "")
     print(f"{out}: {len(list(out.rglob('*.html')))} pages, {len(wrong)} broken links")
+    print(f"Open {out / 'index.html'}; for its search as well: python -m http.server --directory {out}")
     return int(bool(wrong))
 
 
