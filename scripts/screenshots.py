@@ -1,6 +1,6 @@
 """Remake the pictures of the pages in docs/images/pages.
 
-    python scripts/screenshots.py                  # explains a photo with the embedded network, and takes its page
+    python scripts/screenshots.py                  # explains a photo with the embedded network; a drawn report
     python scripts/screenshots.py --atlas atlas/   # the page of an atlas, too, without its images
 
 Light at the widths of a desktop, a tablet and a phone; dark on a desktop. Needs Chromium and the `test` extra.
@@ -23,7 +23,8 @@ import pellucid
 from pellucid.app import export_html
 from pellucid.atlas import to_bundle
 
-OUT = Path(__file__).resolve().parents[1] / "docs" / "images" / "pages"
+ROOT = Path(__file__).resolve().parents[1]
+OUT = ROOT / "docs" / "images" / "pages"
 MOST_BYTES = 120_000
 
 SWITCHES = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -68,6 +69,11 @@ ATLAS = [
     State("atlas"),
     State("atlas-cell", "#class={first}&cell={cell}", "map"),
 ]
+REPORT = [
+    State("report", "#layer={layer}", "overview"),
+    State("report-pictures", "#layer={layer}&unit={unit}", "pictures"),
+    State("report-methods", "#layer={layer}", "methods"),
+]
 
 
 def names(states: list[State]) -> list[str]:
@@ -84,7 +90,7 @@ def main() -> int:
     given.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=SWITCHES)
-        pages = [explanation_page(Path(folder))]
+        pages = [explanation_page(Path(folder)), report_page(Path(folder))]
         if given.atlas is not None:
             pages.append(atlas_page(given.atlas, Path(folder)))
         for path, states, words in pages:
@@ -103,6 +109,14 @@ def explanation_page(folder: Path) -> tuple[Path, list[State], dict[str, Any]]:
     first, second = (score.index for score in explanation.classes[:2])
     words = {"first": first, "second": second, "layer": explanation.layers[-1]}
     return explanation.save(folder / "report.html"), EXPLANATION, words
+
+
+def report_page(folder: Path) -> tuple[Path, list[State], dict[str, Any]]:
+    """The same for the report of the tests, drawn by hand: pieces of real photos may not be given away."""
+    sys.path.insert(0, str(ROOT / "tests" / "app"))
+    from drawn_report import make_report
+
+    return export_html(make_report(), folder / "trust.html"), REPORT, {"layer": "mixed4d", "unit": 350}
 
 
 def atlas_page(source: Path, folder: Path) -> tuple[Path, list[State], dict[str, Any]]:

@@ -26,7 +26,7 @@ def script():
 
 
 def test_every_state_has_its_pictures(script) -> None:
-    wanted = {*script.names(script.EXPLANATION), *script.names(script.ATLAS)}
+    wanted = {name for states in (script.EXPLANATION, script.ATLAS, script.REPORT) for name in script.names(states)}
     found = {path.name: path for path in script.OUT.iterdir()}
     assert set(found) == wanted
     for name, path in found.items():

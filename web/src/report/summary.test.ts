@@ -111,6 +111,9 @@ test("what the numbers come down to", () => {
     ["Channels", "No method foretells better than mere strength what removing channels does."],
     ["Layers", "Pictures mislead most often in early (1 of 3). Least can be said of early (1 of 3)."],
   ]);
+  expect(said(layer("weak", ["for"], [score("removal", "set", 0.4, 0.1)]))[1]?.[1]).toBe(
+    "Weak at best, by removal: what it foretells correlates by 0.40 with what removing positions does, mere strength of activation by 0.10.",
+  );
   expect(said(layer("only", ["for", "against", "against"]))).toEqual([
     ["Pictures", "1 of 3 channels’ pictures shows what fires the channel on photos; 2 mislead."],
   ]);

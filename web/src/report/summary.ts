@@ -93,6 +93,8 @@ export interface Overall {
 /** Differences that other photos might well turn around. */
 const AS_GOOD = 0.02;
 const MOST_NAMED = 3;
+/** A correlation below which a method is not to be believed, whatever it leads. */
+const WEAK = 0.5;
 
 /** What to believe of a kind of part: of the methods that say something in most layers those of the best median. */
 export function believed(layers: readonly ReportLayer[], part: Part): Overall | null {
@@ -160,8 +162,9 @@ function methodSentence(best: Overall | null, many: string): Words {
   const { methods, value, control, says, measured, layers } = best;
   const untried = measured < layers ? ` In ${layers - measured} of ${layers} layers it was not tried.` : "";
   const silent = says < measured ? ` In ${measured - says} of ${layers} layers it says nothing.` : "";
+  const named = listed(methods.map(plain), "or");
   return {
-    lead: `Believe ${listed(methods.map(plain), "or")}:`,
+    lead: value < WEAK ? `Weak at best, by ${named}:` : `Believe ${named}:`,
     sentence:
       ` what it foretells correlates by ${number(value, 2)} with what removing ${many} does, ` +
       `mere strength of activation by ${number(control, 2)}.${untried}${silent}`,
