@@ -47,6 +47,8 @@ from pellucid.targets import Logit
 from pellucid.trust import correlation, intervene_each, randomize_cascade, stability
 
 ARCHIVES = {"tiny_inception": "tiny_imagenet_100_val.tar", "inception_v1": "imagenet_1000.tar"}
+_LAYERS = {"tiny_inception": ("mixed4a", "mixed4d"), "inception_v1": ("mixed4d", "mixed5a")}
+_CLOSER = "mixed4d"
 _TUNED = 20
 _SHARES = (0.1, 0.3, 0.5)
 _STEPS, _CURVE_STEPS, _STAGES, _FITTED, _BATCH = 16, 8, 4, 256, 16
@@ -305,7 +307,7 @@ def entries(
         ["predicts", model.name, layer, name, *settings],
         lambda: predicts(OnPhoto(model, picture, layer), options.sets, options.channels, usual, chance),
     )
-    if number < options.closer and layer == options.layers[-1]:
+    if number < options.closer and layer == _CLOSER:
         yield results.get(["closer", model.name, layer, name], lambda: closer(model, picture, layer))
 
 
@@ -316,13 +318,13 @@ def measured(options: argparse.Namespace) -> None:
     found: dict[tuple[str, str], list[dict]] = {}
     for name in options.models:
         model = pellucid.load(name, download=False)
-        archive = folder / ARCHIVES[name]
-        usual = {layer: usual_activations(model, layer, archive) for layer in options.layers if options.references}
+        archive, layers = folder / ARCHIVES[name], options.layers or _LAYERS[name]
+        usual = {layer: usual_activations(model, layer, archive) for layer in layers if options.references}
         for number, photo in enumerate(photos(archive, _TUNED, options.photos)):
-            for layer in options.layers:
+            for layer in layers:
                 some = entries(results, model, layer, photo, usual.get(layer), number, options)
                 found.setdefault((name, layer), []).extend(some)
-        for layer in options.layers:
+        for layer in layers:
             table(f"{name}, {layer}, {options.photos} photos: median (quartiles)", found[name, layer], quartiles=True)
     table("all of them: medians", [entry for part in found.values() for entry in part], quartiles=False)
 
@@ -369,19 +371,18 @@ def sheet(model: Model, layers: Sequence[str]) -> Image.Image:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", choices=list(ARCHIVES), default=list(ARCHIVES))
-    parser.add_argument("--layers", nargs="+", default=["mixed4a", "mixed4d"])
+    parser.add_argument("--layers", nargs="+", help="by default two of each network")
     parser.add_argument("--photos", type=int, default=100)
     parser.add_argument("--sets", type=int, default=16, help="random sets of each size")
     parser.add_argument("--channels", type=int, default=96, help="drawn anew for each photo")
-    parser.add_argument(
-        "--closer", type=int, default=6, help="photos for stability and sensitivity, in the last layer only"
-    )
+    parser.add_argument("--closer", type=int, default=6, help="photos for stability and sensitivity, in mixed4d only")
     parser.add_argument("--references", action="store_true", help="other references than zero, a fit, bare removals")
     parser.add_argument("--results", type=Path, help="one line of JSON for each photo and layer")
     parser.add_argument("--sheet", type=Path, help="where to draw maps of the photos in the package, and no more")
     options = parser.parse_args()
     if options.sheet:
-        sheet(pellucid.load("inception_v1", download=False), options.layers).save(options.sheet, quality=80)
+        drawn = sheet(pellucid.load("inception_v1", download=False), options.layers or ("mixed4a", "mixed4d"))
+        drawn.save(options.sheet, quality=80)
     elif options.results:
         measured(options)
     else:

@@ -1,9 +1,10 @@
 """Which parametrization gives pictures that fire a unit as photos do? Every one, judged by the evidence of renderings.
 
     PELLUCID_DATA=../shared/data OMP_NUM_THREADS=1 python benchmarks/parametrizations_compared.py --results pictures/
-    … --models inception_v1 --units 6
-    … --models timm:deit_tiny_patch16_224 --layers blocks.2 blocks.6 logits --units 12 --only Fourier
-    … --sheet docs/images/parametrizations_compared.webp
+    … --models inception_v1 --units 6 --again 0 --steps 96 --photos 300 --results pictures/
+    … --models timm:deit_tiny_patch16_224 --layers blocks.6 logits --units 6 --again 0 --steps 96 --photos 300 \\
+        --only Fourier --results pictures/
+    … --results pictures/ --sheet docs/images/parametrizations_compared.webp
 
 Some channels of a layer, drawn by seed, are rendered with each parametrization, and the pictures judged by
 `pellucid.trust.judge_renderings` with photos: tiny_imagenet_100_val.tar for the embedded network, imagenet_1000.tar for
@@ -156,29 +157,23 @@ def compare(model: Model, name: str, layer: str, survey: Survey, options: argpar
     units = np.random.default_rng(0).permutation(model.layer(layer).channels)[: options.units].tolist()
     again = units[: options.again]
     folder = options.results / f"{name.replace(':', '_')}-{layer}-{options.steps}"
-    ways = {way: settings for way, settings in _WAYS.items() if not options.only or way in options.only}
-    pictures, seconds, alike = {}, {}, {}
-    for way, settings in ways.items():
-        first, second = (
-            kept(
-                folder / f"{way}-{len(some)}-{seed}.npz",
-                lambda some=some, seed=seed, settings=settings: rendered(
-                    model, layer, some, options.steps, seed, settings
-                ),
-            )
-            for some, seed in ((units, 0), (again, 1))
+
+    def pictures_of(way: str, some: Sequence[int], seed: int, network: Model = model) -> Pictures:
+        return kept(
+            folder / f"{way}-{len(some)}-{seed}.npz",
+            lambda: rendered(network, layer, some, options.steps, seed, _WAYS.get(way, {})),
         )
-        pictures[way], seconds[way] = first
-        alike[way] = agreement(model, layer, again, first.images[: len(again)], second.images)
+
+    made = {way: pictures_of(way, units, 0) for way in _WAYS if not options.only or way in options.only}
+    alike = {}
+    for way in made if again else ():
+        second = pictures_of(way, again, 1).images
+        alike[way] = agreement(model, layer, again, made[way].images[: len(again)], second)
+    pictures = {way: each.images for way, each in made.items()}
     pictures[_OTHER] = np.roll(pictures[_DEFAULT], 1, 0)
-    without = shuffled(model)
-    pictures[_SHUFFLED] = kept(
-        folder / f"{_SHUFFLED}-{len(units)}-0.npz", lambda: rendered(without, layer, units, options.steps, 0, {})
-    ).images
+    pictures[_SHUFFLED] = pictures_of(_SHUFFLED, units, 0, shuffled(model)).images
     nth = [survey.exemplars(as_feature(model, f"{layer}:{unit}"), _EXEMPLARS + 1)[-1] for unit in units]
-    photos = survey.load(nth, model).permute(0, 2, 3, 1).numpy()
-    if photos.shape[1:] == pictures[_OTHER].shape[1:]:
-        pictures[_PHOTO] = photos
+    pictures[_PHOTO] = survey.load(nth, model).permute(0, 2, 3, 1).numpy()
     started = time.process_time()
     found = judged(model, layer, units, survey, pictures)
     per_picture = (time.process_time() - started) / sum(map(len, pictures.values()))
@@ -187,19 +182,19 @@ def compare(model: Model, name: str, layer: str, survey: Survey, options: argpar
     print("| | " + " | ".join(heads) + " |\n|" + " --- |" * (len(heads) + 1))
     for way, measures in found.items():
         cells = [f"{np.mean(measures[verdict]):.0%}" for verdict in _VERDICTS]
-        cells += [
-            "{1:.2f} ({0:.2f}–{2:.2f})".format(*np.nanquantile(measures[m], (0.25, 0.5, 0.75))) for m in _MEASURES
-        ]
-        cells += ["{:.2f} ({:.2f})".format(*np.median(alike[way], 0)) if way in alike else ""]
-        cells += [f"{seconds[way]:.1f}" if way in seconds else ""]
+        for measure in _MEASURES:
+            low, middle, high = np.nanquantile(measures[measure], (0.25, 0.5, 0.75))
+            cells.append(f"{middle:.2f} ({low:.2f}–{high:.2f})")
+        cells.append("{:.2f} ({:.2f})".format(*np.median(alike[way], 0)) if way in alike else "")
+        cells.append(f"{made[way].seconds:.1f}" if way in made else "")
         print(f"| {way} | {' | '.join(cells)} |")
     print(f"\n{per_picture:.2f} s of the processor to judge a picture", flush=True)
 
 
 def sheet(folder: Path, columns: int) -> Image.Image:
-    """A row for each way, the first units of each folder of pictures side by side."""
+    """A row for each way, the first units of each network that was rendered in several ways side by side."""
     ways = list(_WAYS)
-    parts = sorted(folder.iterdir(), reverse=True)
+    parts = [part for part in sorted(folder.iterdir(), reverse=True) if len(list(part.glob("*-0.npz"))) > 2]
     width = _LABEL + len(parts) * (columns * (_SIDE + _GAP) + 2 * _GAP)
     page = Image.new("RGB", (width, len(ways) * (_SIDE + _GAP)), "white")
     draw = ImageDraw.Draw(page)
