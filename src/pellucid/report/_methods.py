@@ -10,8 +10,8 @@ from torch import Tensor
 from ..attribution import Attribution, Method, attribute, from_removals
 from ..attribution._removal import measure_removals, square_members
 from ..bundle import MethodScore
-from ..errors import InputError
-from ..groups import factorize
+from ..explain._analyse import divide
+from ..explain._group_evidence import probe_groups
 from ..models import Model
 from ..record import Tail, record
 from ..targets import LOGITS, Channel, Logit
@@ -42,11 +42,14 @@ class Agreement:
         values: by method and kind of part.
         strength: by kind of part: the same for mere strength of activation.
         seconds: by method, for one class.
+        groups: what groups reconstruct and what they carry of the logit, each beside its control; empty where there are
+            no groups.
     """
 
     values: dict[tuple[str, str], float] = field(default_factory=dict)
     strength: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    groups: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def measure_agreement(model: Model, image: Tensor, layer: str, n_groups: int, seed: int) -> Agreement:
@@ -56,7 +59,7 @@ def measure_agreement(model: Model, image: Tensor, layer: str, n_groups: int, se
         model: it comes back as it was.
         image: [channels, height, width] in [0, 1], of the model's size.
         layer: one with positions.
-        n_groups: how many groups the layer is divided into; where that cannot be done, groups are left out.
+        n_groups: how many groups the layer is divided into; one that is too small has none.
         seed: of which sets and channels are removed.
     """
     tail = Tail(model, image, layer=layer)
@@ -88,15 +91,18 @@ def measure_agreement(model: Model, image: Tensor, layer: str, n_groups: int, se
         found.strength["channel"] = correlation(sums[chosen], change)
         for method, each in maps.items():
             found.values[method, "channel"] = correlation(each.by_channel()[chosen], change)
-    try:
-        groups = factorize(record(model, image[None], layer)[layer], n_groups, seed=seed)
-    except InputError:  # activations of both signs, or fewer positions than groups
+    recorded = record(model, image[None], layer)[layer]
+    if not activations.any() or n_groups > min(activations.shape[0] * activations.shape[1], activations.shape[2]):
         return found
+    groups = divide(recorded, [n_groups], seed)[n_groups]
     pairs = [(groups, number) for number in range(n_groups)]
     change = before - intervene_each(model, image, layer=layer, units=pairs, tail=tail)[:, top]
     found.strength["group"] = correlation(groups.magnitudes(), change)
     for method, each in maps.items():
         found.values[method, "group"] = correlation(each.by_group(groups), change)
+    test = probe_groups(groups, recorded.values[0], tail, seed)
+    found.groups["reconstruction by the groups"] = test.held, test.held_control
+    found.groups["logit carried by the groups"] = test.carried(top, before)
     return found
 
 

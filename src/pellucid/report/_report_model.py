@@ -26,6 +26,7 @@ from ..trust import (
     survey_images,
 )
 from ..trust._renderings import PhotosOfUnits, drawn_units, judge_beside
+from ._evidence import group_evidence, map_evidence
 from ._methods import MOST_POSITIONS, measure_agreement, score_methods
 from ._report import LayerReport, ModelReport
 
@@ -33,6 +34,8 @@ _LAYERS = 6
 _PIECES = 6
 _GROUPS = 6
 _FEWEST_IMAGES = 24
+# Photos on which maps are made anew, for changed photos and random networks.
+_STEADY = 3
 
 
 def report_model(
@@ -109,6 +112,10 @@ def report_model(
             for number, image in enumerate(loaded):
                 agreements.append(measure_agreement(model, image, name, _GROUPS, seed + number))
                 progress(Event(f"comparing methods at {name}", number + 1, len(loaded), "photo"))
+            more = [
+                *group_evidence(name, _GROUPS, agreements),
+                *map_evidence(model, name, list(loaded[:_STEADY]), seed),
+            ]
         if layer.rows * layer.columns > MOST_POSITIONS and photos:
             remarks.append(
                 f"removal was not tried in {name}: one by one, its {layer.rows * layer.columns} positions take minutes."
@@ -121,7 +128,7 @@ def report_model(
             exemplars=tuple(exemplars),
             pieces=tuple(_pieces(survey, model, layer, each) for each in exemplars),
             methods=score_methods(agreements),
-            evidence=(whole,),
+            evidence=(whole, *more),
         )
     if not found:
         raise InputError(f"nothing can be said of {model.name}: {' '.join(remarks)}")
