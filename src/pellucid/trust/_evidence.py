@@ -70,7 +70,7 @@ def correlation_interval(*parts: tuple[np.ndarray, np.ndarray], seed: int = 0) -
     return float(np.tanh(middle - _DEVIATIONS * spread)), float(np.tanh(middle + _DEVIATIONS * spread))
 
 
-def _drawn_correlations(first: np.ndarray, second: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def _drawn_correlations(first: np.ndarray, second: np.ndarray, generator: "np.random.Generator") -> np.ndarray:
     """[draws]: the correlations of entries that are drawn with replacement."""
     places = generator.integers(0, first.size, (_DRAWS, first.size))
     one, other = (each.ravel().astype(float)[places] for each in (first, second))
