@@ -3,13 +3,14 @@
 # make test    every check
 # make pages   rebuild the web pages
 # make docs    build the documentation into site/
+# make notebooks  run all notebooks again and keep their outputs
 
 PYTHON ?= python3
 BIN := .venv/bin
 SHARED := $(wildcard ../shared/data)
 export PELLUCID_DATA ?= $(abspath $(SHARED))
 
-.PHONY: setup demo test pages docs format clean
+.PHONY: setup demo test pages docs notebooks format clean
 
 setup: .venv/.ready
 
@@ -36,6 +37,9 @@ pages:
 
 docs: setup
 	$(BIN)/python scripts/docs.py
+
+notebooks: setup
+	$(BIN)/python scripts/notebooks.py
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -19,20 +19,23 @@
 import shutil
 
 import numpy as np
-from figures import atlas_map, bars, pictures
+from charts import bars
 from pieces import NAMES, photos, pieces
 
 import pellucid
 from pellucid.atlas import class_atlas, compare_classes, place_photo, try_patch
+from pellucid.figures import sheet
+from pellucid.models import usual_layers
 
 # %%
-model, layer = pellucid.load(), "mixed4d"  # e.g. pellucid.load("inception_v1"), "mixed4d"
+model = pellucid.load()  # or pellucid.load("inception_v1"), pellucid.load("timm:resnet50"), pellucid.wrap(…)
+layer = usual_layers(model)[-1]  # or one that `model.layers` lists
 folder = None  # or "my_photos/": sub-folders may be classes
 
 # %%
 pixels, whose = pieces(400, model.size[0])
 images = folder or [(piece, NAMES[number]) for piece, number in zip(pixels, whose, strict=True)]
-pictures([photo.resize((160, 160)) for photo in photos()], NAMES, columns=5)
+sheet([photo.resize((160, 160)) for photo in photos()], NAMES, columns=5)
 
 # %% [markdown]
 # ## Collect, lay out, draw
@@ -48,7 +51,7 @@ atlas = pellucid.build_atlas(
 )
 cells, icons = atlas.cells(layer), atlas.icons(layer)
 print(f"{atlas.images} images, {cells.counts.sum()} vectors in {len(cells)} cells")
-atlas_map(cells, icons, side=72)
+atlas.picture(layer, side=72)
 
 # %% [markdown]
 # ## Is the map true?
@@ -92,7 +95,7 @@ print(
     f"argues for {atlas.cell_classes(layer, 7, number)}",
 )
 examples = [image_of[vector] for vector in cells.exemplars[number] if vector >= 0][:5]
-pictures(
+sheet(
     [icons.images[number] / 255, *(pixels[example] for example in examples)],
     ["the cell", *(f"piece {place + 1}" for place in range(len(examples)))],
 )
@@ -118,7 +121,7 @@ source = int(np.argmax(np.bincount(answers[whose == doubtful], minlength=len(cou
 of_class = class_atlas(atlas, model, aim, layer=layer, grid=5)
 print(f"{of_class.cells.counts.sum()} vectors argue for {model.label(aim)}")
 assert (of_class.cells.attribution[:, aim] > 0).all()
-atlas_map(of_class.cells, of_class.icons, side=72, width=4.5, title=f"what argues for {model.label(aim)}")
+of_class.picture(side=72)
 
 # %% [markdown]
 # ## What tells two classes apart?
@@ -129,8 +132,7 @@ atlas_map(of_class.cells, of_class.icons, side=72, width=4.5, title=f"what argue
 pair = compare_classes(atlas, model, source, aim, layer=layer, grid=4)
 across = pair.cells.attribution[:, aim] - pair.cells.attribution[:, source]
 assert np.corrcoef(pair.cells.places[:, 0], across)[0, 1] > 0.8
-title = f"← {model.label(source)}          {model.label(aim)} →"
-atlas_map(pair.cells, pair.icons, side=72, width=4.5, title=title)
+sheet([pair.picture(side=72)], [f"left {model.label(source)}, right {model.label(aim)}"])
 
 # %% [markdown]
 # ## A patch that should change the answer
@@ -153,7 +155,7 @@ for share in trial.shares:
 flips = {share.name: share.value for share in trial.shares}
 assert flips["patch"] >= flips["noise"]
 shown = [trial.patch / 255, *(trial.examples[:4] / 255)]
-pictures(shown, ["the patch", *[f"read as {model.label(aim)}"] * (len(shown) - 1)], columns=5)
+sheet(shown, ["the patch", *[f"read as {model.label(aim)}"] * (len(shown) - 1)], columns=5)
 
 # %% [markdown]
 # A crop of a real cup, pasted in the same place, does it as well, more often than not; and a dozen pieces of one

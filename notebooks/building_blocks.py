@@ -15,12 +15,15 @@
 
 # %%
 import numpy as np
-from figures import bars, maps, pictures, scatter
+from charts import bars, scatter
 
 import pellucid
+from pellucid.figures import maps, sheet
+from pellucid.models import usual_layers
 
 # %%
-model, layer, early = pellucid.load(), "mixed4d", "mixed4a"  # e.g. pellucid.load("inception_v1"), "mixed4d", "mixed4a"
+model = pellucid.load()  # or pellucid.load("inception_v1"), pellucid.load("timm:resnet50"), pellucid.wrap(…)
+early, layer = usual_layers(model)  # or two that `model.layers` lists
 photo = pellucid.example_photos()["chelsea"]  # or "my_photo.jpg"
 
 # %%
@@ -51,7 +54,7 @@ row, column = (int(place) for place in np.unravel_index(strength.argmax(), stren
 strongest = dictionary.at(row, column)[:5]
 here = np.zeros_like(strength)
 here[row, column] = 1
-maps(image, [here], [f"place {row}, {column} of {layer}"], side=2.2)
+maps(image, [here], [f"place {row}, {column} of {layer}"], side=220)
 
 # %%
 bars(
@@ -68,7 +71,7 @@ bars(
 units = dictionary.activations / strength[:, :, None]
 alike = units @ units[row, column]
 assert alike.argmax() == row * strength.shape[1] + column
-maps(image, [alike - alike.mean()], [f"like place {row}, {column}"], side=2.2)
+maps(image, [alike - alike.mean()], [f"like place {row}, {column}"], side=220)
 
 # %% [markdown]
 # ## Activation grid: every place at once
@@ -79,11 +82,11 @@ maps(image, [alike - alike.mean()], [f"like place {row}, {column}"], side=2.2)
 
 # %%
 grids = [pellucid.render_grid(model, image, layer=name, steps=24) for name in explanation.layers]
-pictures([grid.sized() for grid in grids], explanation.layers, columns=2, side=4.2)
+sheet([grid.sized() for grid in grids], explanation.layers, columns=2, side=420)
 
 # %% [markdown]
 # Do the cells show what the layer had there? Give each cell to the network, and compare its activations at the middle
-# with those of every place of the photo. Chance would pick the right place in one of 144.
+# with those of every place of the photo. Chance would hardly ever pick the right place.
 
 # %%
 grid = grids[-1]
@@ -108,7 +111,7 @@ maps(
     [explanation.attribution(name, label).positions() for label, name in every],
     [f"{name}: {label}" for label, name in every],
     columns=4,
-    side=2.1,
+    side=210,
 )
 
 # %% [markdown]
@@ -121,7 +124,7 @@ maps(
     [explanation.spatial(name, label).positions() for label, name in every],
     [f"{name}: {label}" for label, name in every],
     columns=4,
-    side=2.1,
+    side=210,
 )
 
 # %% [markdown]
@@ -132,7 +135,7 @@ links = explanation.influences[early, layer][row, column]
 assert np.allclose(
     links, pellucid.attribute(model, image, layer=early, target=f"{layer}@{row},{column}").positions(), atol=1e-2
 )
-maps(image, [links], [f"feeds place {row}, {column} of {layer}"], side=2.2)
+maps(image, [links], [f"feeds place {row}, {column} of {layer}"], side=220)
 
 # %% [markdown]
 # ## Channel attribution: which channels?
@@ -175,7 +178,7 @@ bars(
 )
 
 # %%
-maps(image, [both.positions()], [f"{first.label} (teal) or {second.label} (orange)"], side=2.6)
+maps(image, [both.positions()], [f"{first.label} (teal) or {second.label} (orange)"], side=260)
 
 # %% [markdown]
 # ## Neuron groups
@@ -193,12 +196,12 @@ maps(
     [groups.spatial[0, :, :, group] for group in order],
     [f"{worth[group]:+.1f} to {first.label[:16]}" for group in order],
     columns=6,
-    side=1.9,
+    side=190,
 )
 
 # %%
 places = explanation.group_icon_places[layer][6, False]
-pictures([explanation.group_icons[layer][places[group]] for group in order], columns=6, side=1.9)
+sheet([explanation.group_icons[layer][places[group]] for group in order], columns=6, side=190)
 
 # %% [markdown]
 # The groups leave something over, and it is counted: parts and remainder add up to the whole.
@@ -231,6 +234,7 @@ maps(
     [*(flow.groups[0].spatial[0, :, :, group] for group in range(6)),
      *(flow.groups[1].spatial[0, :, :, group] for group in range(6))],
     [*(f"{early}, group {group}" for group in range(6)), *(f"{layer}, group {group}" for group in range(6))],
+    columns=6,
 )  # fmt: skip
 
 # %% [markdown]

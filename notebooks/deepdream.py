@@ -15,18 +15,19 @@
 # %%
 import numpy as np
 import torch
-from figures import pictures
 
 import pellucid
 from pellucid.features.objectives import DeepDream
+from pellucid.figures import sheet
+from pellucid.models import stages, usual_layers
 
 # %%
-model, layer, early = pellucid.load(), "mixed4d", "mixed4a"  # e.g. pellucid.load("inception_v1"), "mixed4d", "mixed4a"
+model = pellucid.load()  # or pellucid.load("inception_v1"), pellucid.load("timm:resnet50"), pellucid.wrap(…)
+early, layer = usual_layers(model)  # or two that `model.layers` lists
 photo = pellucid.example_photos()["chelsea"]  # or "my_photo.jpg"
 
 # %%
-names = list(model.layers)
-lowest = next((name for name in ("mixed3a", "conv2d2", "conv2d1") if name in names), early)
+lowest = stages(model)[len(stages(model)) // 4]
 image = pellucid.load_image(photo, size=224)  # any size: the picture is worked on in tiles
 
 # %% [markdown]
@@ -36,7 +37,7 @@ image = pellucid.load_image(photo, size=224)  # any size: the picture is worked 
 
 # %%
 dreams = {name: pellucid.dream(model, image, name, octaves=3, steps=10) for name in (lowest, early, layer)}
-pictures([image, *dreams.values()], ["photo", *dreams], columns=4, side=2.4)
+sheet([image, *dreams.values()], ["photo", *dreams], columns=4, side=240)
 
 
 # %%
@@ -61,7 +62,7 @@ strong = pellucid.dream(model, image, layer, octaves=3, steps=20, step_size=0.02
 fine = pellucid.dream(model, image, layer, octaves=1, steps=12)
 change = [float(np.abs(each.transpose(2, 0, 1) - image.numpy()).mean()) for each in (mild, strong)]
 assert change[0] < change[1]
-pictures([mild, strong, fine], ["4 steps", "20 larger steps", "one octave"], columns=3, side=2.4)
+sheet([mild, strong, fine], ["4 steps", "20 larger steps", "one octave"], columns=3, side=240)
 
 # %% [markdown]
 # ## A dream about something
@@ -80,7 +81,7 @@ goals = {
     f"{early} and {layer}": DeepDream(early) + 0.5 * DeepDream(layer),
 }
 about = {name: pellucid.dream(model, image, goal, octaves=3, steps=10) for name, goal in goals.items()}
-pictures(list(about.values()), list(about), columns=3, side=2.4)
+sheet(list(about.values()), list(about), columns=3, side=240)
 
 # %%
 raised = pellucid.record(model, about[f"channel {channel}, of the cup"].transpose(2, 0, 1)[None], layer)[layer].values
@@ -104,7 +105,7 @@ for _ in range(4):
     scenes.append(scene)
     inner = torch.from_numpy(np.ascontiguousarray(scene[None, :, 8:-8, 8:-8]))
     scene = torch.nn.functional.interpolate(inner, (160, 160), mode="bicubic").clamp(0, 1)[0].numpy()
-pictures(scenes, [f"dream {number + 1}" for number in range(4)], columns=4, side=2.0)
+sheet(scenes, [f"dream {number + 1}" for number in range(4)], columns=4, side=200)
 
 # %% [markdown]
 # A dream is a picture for the eye. What a layer made of *this* photo, and nothing else, is better read off an

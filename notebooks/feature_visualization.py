@@ -19,7 +19,7 @@
 # %%
 import numpy as np
 import torch
-from figures import curves, pictures
+from charts import curves
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional
@@ -27,9 +27,12 @@ from torch.nn import functional
 import pellucid
 from pellucid.features import images, transforms
 from pellucid.features.objectives import TotalVariation, channel, logit
+from pellucid.figures import sheet
+from pellucid.models import usual_layers
 
 # %%
-model, layer, early = pellucid.load(), "mixed4d", "mixed4a"  # e.g. pellucid.load("inception_v1"), "mixed4d", "mixed4a"
+model = pellucid.load()  # or pellucid.load("inception_v1"), pellucid.load("timm:resnet50"), pellucid.wrap(…)
+early, layer = usual_layers(model)  # or two that `model.layers` lists
 
 # %%
 photos = [pellucid.load_image(path, size=model.size) for path in pellucid.example_photos().values()]
@@ -47,8 +50,8 @@ print(f"channels of {layer} that fire most on the two photos of the package: {un
 answer = int(pellucid.record(model, photos[0][None], "logits")["logits"].values[0].argmax())
 goals = [f"{layer}:{unit}@centre", f"{layer}:{unit}", f"logits:{answer}"]
 rendering = pellucid.render(model, goals, steps=128)
-pictures(
-    rendering.images, [f"neuron {unit}, centre", f"channel {unit}", f"class {model.label(answer)}"], columns=3, side=2.2
+sheet(
+    rendering.images, [f"neuron {unit}, centre", f"channel {unit}", f"class {model.label(answer)}"], columns=3, side=220
 )
 
 # %% [markdown]
@@ -57,7 +60,7 @@ pictures(
 # %%
 growing = pellucid.render(model, f"{layer}:{unit}", steps=128, snapshots=[1, 4, 16, 48, 128])
 assert growing.objective[0, -1] > 3 * growing.objective[0, 0]
-pictures([growing.snapshots[step][0] for step in growing.snapshots], [f"step {step}" for step in growing.snapshots])
+sheet([growing.snapshots[step][0] for step in growing.snapshots], [f"step {step}" for step in growing.snapshots])
 
 # %%
 curves({f"{layer}:{unit}": growing.objective[0]}, across="step", up="mean activation")
@@ -84,30 +87,27 @@ def likeness(rendering: pellucid.Rendering) -> float:
 
 print(f"likeness of four plain pictures {likeness(plain):.2f}, of four diverse ones {likeness(diverse):.2f}")
 assert likeness(diverse) < likeness(plain)
-pictures([*plain.images, *diverse.images], ["plain"] * 4 + ["diverse"] * 4, columns=4)
+sheet([*plain.images, *diverse.images], ["plain"] * 4 + ["diverse"] * 4, columns=4)
 
 # %% [markdown]
 # ## The other direction: negative units
 #
-# What makes the channel fall? After a ReLU an activation cannot fall below zero, so ask the layer before it. In this
-# network, parts of a block that lie before their ReLU are there under their own names (`model.layers` lists all of
-# them); on other networks, a layer that is called `…bn`, `…norm` or `…conv` will do.
+# What makes the channel fall? After a ReLU an activation cannot fall below zero, so ask a layer before it. Parts of a
+# block that lie before their ReLU are there under their own names (`model.layers` lists all of them): here, the last
+# one up to the earlier layer that has numbers below zero.
 
 # %%
-signed = [
-    name
-    for name, found in model.layers.items()
-    if found.kind != "vector"
-    and name.startswith(early)
-    and pellucid.record(model, photos[0][None], name)[name].values.min() < 0
-][-1]
-on_photo = pellucid.record(model, photos[0][None], signed)[signed].values[0].mean((0, 1))
+names = list(model.layers)
+inside = [name for name in names[: names.index(early) + 1] if model.layers[name].kind != "vector"]
+recorded = pellucid.record(model, photos[0][None], inside)
+signed = [name for name in inside if recorded[name].values.min() < 0][-1]
+on_photo = recorded[signed].values[0].mean((0, 1))
 wide = int(np.argsort(-np.abs(on_photo))[0])
 both = pellucid.render(model, [f"{signed}:{wide}", f"-{signed}:{wide}"], steps=96)
 reached = pellucid.record(model, both.images.transpose(0, 3, 1, 2), signed)[signed].values[..., wide].mean((1, 2))
 print(f"{signed}:{wide}: {reached[0]:+.2f} on its picture, {reached[1]:+.2f} on the picture of its opposite")
 assert reached[0] > 0 > reached[1]
-pictures(both.images, ["what raises it", "what lowers it"], side=2.0)
+sheet(both.images, ["what raises it", "what lowers it"], side=200)
 
 # %% [markdown]
 # ## Two units at once: interaction
@@ -117,7 +117,7 @@ pictures(both.images, ["what raises it", "what lowers it"], side=2.0)
 # %%
 first, second = channel(layer, unit), channel(layer, other)
 joint = pellucid.render(model, [first, first + second, second, first - second], steps=96)
-pictures(joint.images, [f"{unit}", f"{unit} + {other}", f"{other}", f"{unit} − {other}"], columns=4)
+sheet(joint.images, [f"{unit}", f"{unit} + {other}", f"{other}", f"{unit} − {other}"], columns=4)
 
 # %% [markdown]
 # From one unit to another. The pictures share their coarse structure, so that one turns into the next.
@@ -127,7 +127,7 @@ between = pellucid.render_interpolation(model, f"{layer}:{unit}", f"{layer}:{thi
 values = pellucid.record(model, between.images.transpose(0, 3, 1, 2), layer)[layer].values.mean((1, 2))
 assert values[0, unit] > values[-1, unit]
 assert values[0, third] < values[-1, third]
-pictures(between.images, [f"{share:.0%} of {third}" for share in np.linspace(0, 1, 6)])
+sheet(between.images, [f"{share:.0%} of {third}" for share in np.linspace(0, 1, 6)])
 
 # %% [markdown]
 # ## With and without regularization
@@ -155,7 +155,7 @@ for name, options in settings.items():
         if options is None
         else pellucid.render(model, goal, steps=64, **options)
     )
-pictures([each.images[0] for each in found.values()], list(found), columns=3, side=2.1)
+sheet([each.images[0] for each in found.values()], list(found), columns=3, side=210)
 
 
 # %%
@@ -211,11 +211,11 @@ pair = pellucid.render(bands, ["logits:1", "logits:0"], steps=96, transforms=gen
 same, opposite = (np.corrcoef(image[..., 0].ravel(), image[..., 1].ravel())[0, 1] for image in pair)
 print(f"correlation of the two bands: {same:+.2f} in the picture of 'same', {opposite:+.2f} in that of 'opposite'")
 assert same > 0 > opposite
-pictures(
+sheet(
     [pair[0, ..., 0], pair[0, ..., 1], pair[1, ..., 0], pair[1, ..., 1]],
     ["same: band 1", "same: band 2", "opposite: band 1", "opposite: band 2"],
     columns=4,
-    side=1.5,
+    side=150,
 )
 
 # %% [markdown]
@@ -248,7 +248,7 @@ drawn = pellucid.render(reading, [logit(digit) - rest for digit in range(10)], s
 read_as = pellucid.record(reading, drawn.images.transpose(0, 3, 1, 2), "logits")["logits"].values.argmax(1)
 print("the network reads the ten pictures as", *read_as)
 assert (read_as == np.arange(10)).mean() >= 0.8
-pictures(drawn.images, [str(digit) for digit in range(10)], columns=10, side=0.9)
+sheet(drawn.images, [str(digit) for digit in range(10)], columns=10, side=90)
 
 # %% [markdown]
 # The network reads each of them as its digit, and hardly anyone else would: a network that averages over the picture

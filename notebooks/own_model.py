@@ -14,12 +14,12 @@
 # %%
 import numpy as np
 import torch
-from figures import maps, pictures
 from torch import nn
 from torch.nn import functional
 
 import pellucid
 from pellucid.features import transforms
+from pellucid.figures import sheet
 
 
 def make_cnn() -> nn.Module:
@@ -67,7 +67,7 @@ def draw(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 images, answers = draw(1500, seed=1)
 unseen, truth = draw(300, seed=2)
-pictures(list(images[:8]), [LABELS[label] for label in answers[:8]], columns=8, side=1.1)
+sheet(list(images[:8]), [LABELS[label] for label in answers[:8]], columns=8, side=110)
 
 
 # %%
@@ -113,7 +113,7 @@ for each in model.layers.values():
 # %%
 small = [transforms.Pad(4), transforms.Jitter(4), transforms.Rotate((-5.0, 0.0, 5.0))]
 rendering = pellucid.render(model, "6:0-15", steps=64, transforms=small)
-pictures(rendering.images, rendering.targets, columns=8, side=1.1)
+sheet(rendering.images, rendering.targets, columns=8, side=110)
 
 # %% [markdown]
 # A picture that stays grey belongs to a channel that nothing can excite: training let it die.
@@ -122,7 +122,7 @@ pictures(rendering.images, rendering.targets, columns=8, side=1.1)
 classes = pellucid.render(model, [f"logits:{label}" for label in LABELS], steps=96, transforms=small)
 read_as = pellucid.record(model, classes.images.transpose(0, 3, 1, 2), "logits")["logits"].values.argmax(1)
 assert list(read_as) == [0, 1, 2, 3], "the network reads each class's picture as that class"
-pictures(classes.images, LABELS, side=1.4, title="what each class looks like to the network")
+sheet(classes.images, LABELS, columns=4, side=140)
 
 # %% [markdown]
 # These are not drawings of a disc or a cross: they are whatever raises that answer most. A network of three layers that
@@ -137,7 +137,10 @@ for number, found in zip(shown, arguing, strict=True):
     agreement = np.corrcoef(found.by_channel(), whole - without)[0, 1]
     print(f"{LABELS[truth[number]]}: attribution against removal of each of 32 channels, r = {agreement:.2f}")
     assert agreement > 0.8
-maps(list(unseen[shown]), [found.positions() for found in arguing], [f"what argues for {label}" for label in LABELS])
+sheet(
+    [found.picture(picture) for found, picture in zip(arguing, unseen[shown], strict=True)],
+    [f"what argues for {label}" for label in LABELS],
+)
 
 # %% [markdown]
 # ## A transformer
@@ -187,7 +190,10 @@ print(
     f"r = {np.corrcoef(arguing[1].by_channel(), whole - without)[0, 1]:.2f}",
 )
 assert all(found.positions().shape == (8, 8) for found in arguing)
-maps(list(unseen[shown]), [found.positions() for found in arguing], [f"what argues for {label}" for label in LABELS])
+sheet(
+    [found.picture(picture) for found, picture in zip(arguing, unseen[shown], strict=True)],
+    [f"what argues for {label}" for label in LABELS],
+)
 
 # %% [markdown]
 # ## It comes back as it was

@@ -18,14 +18,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from figures import pictures
 
 import pellucid
 from pellucid.features import images, transforms
 from pellucid.features.objectives import Interpolation, as_objective
+from pellucid.figures import sheet
+from pellucid.models import stages, usual_layers
 
 # %%
-model, layer, early = pellucid.load(), "mixed4d", "mixed4a"  # e.g. pellucid.load("inception_v1"), "mixed4d", "mixed4a"
+model = pellucid.load()  # or pellucid.load("inception_v1"), pellucid.load("timm:resnet50"), pellucid.wrap(…)
+early, layer = usual_layers(model)  # or two that `model.layers` lists
 
 # %%
 coffee, cat = (pellucid.load_image(path, size=model.size) for path in pellucid.example_photos().values())
@@ -62,7 +64,7 @@ print(
     f"change from picture to picture: alone {step_between(alone.images):.2f}, shared {step_between(aligned.images):.2f}"
 )
 assert step_between(aligned.images) < step_between(alone.images)
-pictures([*alone.images, *aligned.images], ["alone"] * 6 + ["shared coarse part"] * 6)
+sheet([*alone.images, *aligned.images], ["alone"] * 6 + ["shared coarse part"] * 6, columns=6)
 
 # %% [markdown]
 # ## Style transfer
@@ -72,8 +74,7 @@ pictures([*alone.images, *aligned.images], ["alone"] * 6 + ["shared coarse part"
 # this worked on VGG only; in Fourier space it works on other networks as well.
 
 # %%
-names = list(model.layers)
-texture = [name for name in ("conv2d0", "conv2d1", "conv2d2", "mixed3a", "mixed3b") if name in names] or [early]
+texture = stages(model)[:4]
 painted = pellucid.render_style(model, cat, texture, content=coffee, content_layer=early, steps=96, style_weight=2.0)
 repeated = pellucid.render_style(model, cat, texture, steps=96)
 
@@ -89,7 +90,7 @@ before, after = (
 )
 print(f"distance of {texture[-1]}'s Gram matrix from the cat's: cup {before:.3f}, painted cup {after:.3f}")
 assert after < before
-pictures([coffee, cat, painted.images[0], repeated.images[0]], ["content", "style", "both", "style alone"], columns=4)
+sheet([coffee, cat, painted.images[0], repeated.images[0]], ["content", "style", "both", "style alone"], columns=4)
 
 # %% [markdown]
 # ## A network that paints: CPPN
@@ -105,7 +106,7 @@ plain = pellucid.render(model, [f"{layer}:{unit}", f"{layer}:{other}"], steps=96
 shown = answers(painted.images)
 assert shown[0, unit] > means[0, unit]
 assert shown[1, other] > means[1, other]
-pictures([*painted.images, *plain.images], ["CPPN", "CPPN", "Fourier", "Fourier"], columns=4)
+sheet([*painted.images, *plain.images], ["CPPN", "CPPN", "Fourier", "Fourier"], columns=4)
 
 
 # %% [markdown]
@@ -137,7 +138,7 @@ shown = answers(mixed.images)
 assert shown[0, unit] > shown[-1, unit]
 assert shown[0, other] < shown[-1, other]
 print(f"change from picture to picture: {step_between(mixed.images):.2f}")
-pictures(mixed.images, [f"{share:.0%} of {other}" for share in np.linspace(0, 1, 6)])
+sheet(mixed.images, [f"{share:.0%} of {other}" for share in np.linspace(0, 1, 6)])
 
 # %% [markdown]
 # ## Transparency
@@ -152,7 +153,7 @@ opacity = clear.images[..., 3].mean((1, 2))
 print("opaque:", ", ".join(f"{share:.0%}" for share in opacity))
 assert clear.images.shape[3] == 4
 assert opacity[:2].max() < 0.5
-pictures(clear.images, goals, columns=4)
+sheet(clear.images, goals, columns=4)
 
 # %% [markdown]
 # ## The spectrum of natural photos: MACO
@@ -185,7 +186,7 @@ distance = {
 }
 print("distance of the spectrum from the cat photo's:", distance)
 assert distance["MACO"] < distance["Fourier"]
-pictures([*natural.images, *plain.images], ["MACO", "MACO", "Fourier", "Fourier"], columns=4)
+sheet([*natural.images, *plain.images], ["MACO", "MACO", "Fourier", "Fourier"], columns=4)
 
 # %% [markdown]
 # ## Accentuation, caricature, inversion
@@ -212,7 +213,7 @@ for name, found in zip((early, layer), inverted, strict=True):
     print(f"{name}: activations of the inversion differ by {apart(found.images[0], name):.0%}; the cat's by", end=" ")
     print(f"{apart(cat.numpy().transpose(1, 2, 0), name):.0%}")
     assert apart(found.images[0], name) < apart(cat.numpy().transpose(1, 2, 0), name)
-pictures(
+sheet(
     [coffee, accentuated.images[0], exaggerated.images[0], *(found.images[0] for found in inverted)],
     ["photo", f"more of channel {other}", f"caricature of {layer}", f"inversion of {early}", f"inversion of {layer}"],
     columns=5,

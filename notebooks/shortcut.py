@@ -17,12 +17,13 @@
 # %%
 import numpy as np
 import torch
-from figures import bars, maps, pictures
+from charts import bars
 from torch import nn
 from torch.nn import functional
 
 import pellucid
 from pellucid.features import transforms
+from pellucid.figures import maps, sheet
 from pellucid.targets import Group
 
 LABELS = ["disc", "cross", "triangle"]
@@ -83,7 +84,7 @@ def wrapped(network: nn.Module, name: str) -> pellucid.Model:
 
 biased, honest = wrapped(train(marks="follow"), "biased"), wrapped(train(marks="random"), "honest")
 tests, truth = draw(300, marks="follow", seed=2)
-pictures(list(tests[:8]), [LABELS[label] for label in truth[:8]], columns=8, side=1.1)
+sheet(list(tests[:8]), [LABELS[label] for label in truth[:8]], columns=8, side=110)
 
 
 # %%
@@ -122,7 +123,7 @@ maps(
     tests[shown[0]],
     [arguing(biased, shown[0]).positions(), arguing(honest, shown[0]).positions()],
     ["biased network", "honest network"],
-    side=2.2,
+    side=220,
 )
 
 
@@ -146,7 +147,7 @@ for name in whole:
 assert share["biased"] > 2 * share["honest"]
 assert corner[brightest["biased"]]
 assert not corner[brightest["honest"]]
-maps(tests.mean(0), list(whole.values()), list(whole), side=2.2, title="mean |attribution| over 60 pictures")
+maps(tests.mean(0), list(whole.values()), list(whole), side=220)
 
 # %% [markdown]
 # ## What is it there? Groups, and their pictures
@@ -165,12 +166,11 @@ maps(
     tests.mean(0),
     [spread[:, :, group] for group in order],
     [f"adds {worth[group]:+.2f}" for group in order],
-    title="where six groups fire, on average, and what they add to the right answer",
 )
 
 # %%
 seen = pellucid.render(biased, [Group(LAYER, groups.channels[group]) for group in order], steps=64, transforms=gentle)
-pictures(seen.images, [f"adds {worth[group]:+.2f}" for group in order])
+sheet(seen.images, [f"adds {worth[group]:+.2f}" for group in order])
 
 # %% [markdown]
 # And what each class looks like to both networks:
@@ -180,7 +180,7 @@ classes = [
     pellucid.render(model, [f"logits:{label}" for label in LABELS], steps=96, transforms=gentle, seed=1)
     for model in (biased, honest)
 ]
-pictures(
+sheet(
     [*classes[0].images, *classes[1].images],
     [f"biased: {label}" for label in LABELS] + [f"honest: {label}" for label in LABELS],
 )
@@ -227,7 +227,7 @@ worst = {
 }
 print("the square that costs most:", worst)
 assert corner[worst["biased"][0] + 1, worst["biased"][1] + 1], "it has the corner at its middle"
-maps(tests.mean(0), list(lost.values()), list(lost), side=2.2, title="what removing a square of 3 × 3 places costs")
+maps(tests.mean(0), list(lost.values()), list(lost), side=220)
 
 # %% [markdown]
 # **In the picture.** The same shapes without the mark, and with a mark of another class.

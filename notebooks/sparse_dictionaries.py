@@ -7,29 +7,32 @@
 # %% [markdown]
 # # Sparse dictionaries
 #
-# A layer of 288 channels can tell more than 288 things: things that rarely happen together can share channels
-# (*superposition*). A sparse dictionary looks for the things themselves: directions d₁ … d_m, often more than there
-# are channels, so that every activation vector is nearly a sum of a few of them, $h \approx \sum_i z_i d_i$, with few
-# $z_i \neq 0$. Here a sparse autoencoder finds one, beside non-negative factorization; each atom gets a picture, and
-# both are tested first on made data whose true atoms are known. After Bricken et al. 2023 (*Towards Monosemanticity*)
-# and Makhzani & Frey 2013 (top-k, [arXiv 1312.5663](https://arxiv.org/abs/1312.5663)). To look into another network,
-# change the line below the imports.
+# A layer of some hundred channels can tell more things than it has channels: things that rarely happen together can
+# share them (*superposition*). A sparse dictionary looks for the things themselves: directions d₁ … d_m, often more
+# than there are channels, so that every activation vector is nearly a sum of a few of them,
+# $h \approx \sum_i z_i d_i$, with few $z_i \neq 0$. Here a sparse autoencoder finds one, beside non-negative
+# factorization; each atom gets a picture, and both are tested first on made data whose true atoms are known. After
+# Bricken et al. 2023 (*Towards Monosemanticity*) and Makhzani & Frey 2013 (top-k, [arXiv
+# 1312.5663](https://arxiv.org/abs/1312.5663)). To look into another network, change the line below the imports.
 
 # %%
 from types import SimpleNamespace
 
 import numpy as np
 import torch
-from figures import bars, curves, maps, pictures
+from charts import bars, curves
 from pieces import NAMES, pieces
 from torch import Tensor, nn
 from torch.nn import functional
 
 import pellucid
+from pellucid.figures import maps, sheet
+from pellucid.models import usual_layers
 from pellucid.targets import Direction, Group
 
 # %%
-model, layer = pellucid.load(), "mixed4d"  # e.g. pellucid.load("inception_v1"), "mixed4d"
+model = pellucid.load()  # or pellucid.load("inception_v1"), pellucid.load("timm:resnet50"), pellucid.wrap(…)
+layer = usual_layers(model)[-1]  # or one that `model.layers` lists
 
 # %% [markdown]
 # ## The autoencoder
@@ -171,10 +174,10 @@ directions = functional.normalize(coder.decoder.data, dim=1).numpy()
 drawn = pellucid.render(model, [Direction(layer, directions[atom]) for atom in atoms], steps=64, size=model.size[0])
 by_piece = codes.numpy().reshape(len(unseen), -1, len(mass)).max(1)
 best = [int(by_piece[:, atom].argmax()) for atom in atoms]
-pictures(drawn.images, [f"atom {atom}" for atom in atoms], columns=6)
+sheet(drawn.images, [f"atom {atom}" for atom in atoms], columns=6)
 
 # %%
-pictures([unseen[piece] for piece in best], [f"fires atom {atom}" for atom in atoms], columns=6)
+sheet([unseen[piece] for piece in best], [f"fires atom {atom}" for atom in atoms], columns=6)
 
 # %% [markdown]
 # Is the picture of an atom true to it? Coded by the same autoencoder, each picture should fire its own atom more than

@@ -23,12 +23,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from figures import bars, maps, pictures
+from charts import bars
 from torch import nn
 from torch.nn import functional
 
 import pellucid
 from pellucid.features import transforms
+from pellucid.figures import overlay, sheet
 
 # %% [markdown]
 # ## A small one, whose task we know
@@ -103,7 +104,7 @@ model = pellucid.wrap(network.eval(), size=SIDE, mean=0.5, std=0.25, labels=LABE
 logits = pellucid.record(model, tests, "logits")["logits"].values
 print(f"{(logits.argmax(1) == truth.numpy()).mean():.0%} of 200 unseen pictures named rightly")
 assert (logits.argmax(1) == truth.numpy()).mean() > 0.8
-pictures(list(tests[:6]), [LABELS[label] for label in truth[:6]], side=1.3)
+sheet(list(tests[:6]), [LABELS[label] for label in truth[:6]], side=130)
 
 # %%
 for name in ("blocks.0", "blocks.1", "blocks.2"):
@@ -149,9 +150,8 @@ bars(list(table), list(table.values()), unit="times as much attribution on the s
 
 # %%
 shown = [int(number) for number in right[:6]]
-maps(
-    [tests[number] for number in shown],
-    [argues(number, "blocks.0", "integrated").positions() for number in shown],
+sheet(
+    [argues(number, "blocks.0", "integrated").picture(tests[number]) for number in shown],
     [LABELS[truth[number]] for number in shown],
 )
 
@@ -193,17 +193,16 @@ drawn = pellucid.render(model, directions, steps=96, transforms=gentle)
 assert (
     pellucid.record(model, classes.images.transpose(0, 3, 1, 2), "logits")["logits"].values.argmax(1) == range(3)
 ).all()
-pictures(
+sheet(
     [*classes.images, *drawn.images],
     [*LABELS, "component 2, +", "component 2, −", "component 3, +", "component 3, −"],
     columns=7,
-    side=1.3,
+    side=130,
 )
 
 # %%
-maps(
-    [tests[number] for number in shown],
-    [components.spatial[number, :, :, 1] for number in shown],
+sheet(
+    [overlay(tests[number], components.spatial[number, :, :, 1]) for number in shown],
     ["component 2"] * 6,
 )
 
@@ -239,7 +238,7 @@ if deit:
     ]
 
 # %%
-maps([photos[0]] * 3 + [photos[1]] * 3, [each.positions() for each in found], names * 2) if deit else None
+sheet([each.picture(photos[place // 3]) for place, each in enumerate(found)], names * 2) if deit else None
 
 # %% [markdown]
 # Principal components of its tokens over both photos, three of them as red, green and blue: what is of one kind gets
@@ -255,7 +254,7 @@ if deit:
     shown = [photos[0], coloured[0], photos[1], coloured[1]]
 
 # %%
-pictures(shown, ["photo", "tokens"] * 2, columns=4, sharp=True) if deit else None
+sheet(shown, ["photo", "tokens"] * 2, columns=4, sharp=True) if deit else None
 
 # %% [markdown]
 # Three channels of a block, and the classes that it gave to the photos.
@@ -269,7 +268,7 @@ if deit:
     captions = [*goals[:3], *(deit.label(int(row.argmax())).split(",")[0] for row in logits)]
 
 # %%
-pictures(drawn.images, captions, columns=5) if deit else None
+sheet(drawn.images, captions, columns=5) if deit else None
 
 # %% [markdown]
 # Transformers give poorer pictures than convolutional networks from the same settings: single channels of the residual

@@ -15,14 +15,17 @@
 import dataclasses
 
 import numpy as np
-from figures import bars, curves, maps, pictures, scatter
+from charts import bars, curves, scatter
 from pieces import pieces
 
 import pellucid
+from pellucid.figures import maps, sheet
+from pellucid.models import usual_layers
 from pellucid.trust import correlation, misleading, randomize_cascade, removal_curves, stability
 
 # %%
-model, layer, early = pellucid.load(), "mixed4d", "mixed4a"  # e.g. pellucid.load("inception_v1"), "mixed4d", "mixed4a"
+model = pellucid.load()  # or pellucid.load("inception_v1"), pellucid.load("timm:resnet50"), pellucid.wrap(…)
+early, layer = usual_layers(model)  # or two that `model.layers` lists
 photo = pellucid.example_photos()["coffee"]  # or "my_photo.jpg"
 
 # %%
@@ -173,11 +176,11 @@ for channel in busy:
     unit = pellucid.trust.as_feature(model, f"{layer}:{channel}")
     exemplars.append([natural[each.number] for each in survey.exemplars(unit, 30)[::10]])
 shown = [picture for image_of, real in zip(rendering.images, exemplars, strict=True) for picture in (image_of, *real)]
-pictures(
+sheet(
     shown,
     [text for channel in busy for text in (f"{layer}:{channel}", "photo", "photo", "photo")],
     columns=8,
-    side=1.35,
+    side=135,
 )
 
 # %% [markdown]
@@ -216,7 +219,7 @@ print(
     f"all channels' responses: to four seeds of one unit r = {same:.2f}, to pictures of four units r = {different:.2f}"
 )
 assert same > different
-pictures([each.images[0] for each in seeds], [f"seed {seed}" for seed in range(4)], columns=4)
+sheet([each.images[0] for each in seeds], [f"seed {seed}" for seed in range(4)], columns=4)
 
 # %%
 grouped = pellucid.factorize_range(h, range(2, 13))

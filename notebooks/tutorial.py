@@ -15,19 +15,22 @@
 
 # %%
 import numpy as np
-from figures import bars, maps, pictures, scatter
+from charts import bars, scatter
 
 import pellucid
 from pellucid.features.objectives import direction
+from pellucid.figures import maps, sheet
+from pellucid.models import usual_layers
 from pellucid.store import SHIPPED  # pictures that come with the package, so that they need not be rendered
 
 # %%
-model, layer, early = pellucid.load(), "mixed4d", "mixed4a"  # e.g. pellucid.load("inception_v1"), "mixed4d", "mixed4a"
+model = pellucid.load()  # or pellucid.load("inception_v1"), pellucid.load("timm:resnet50"), pellucid.wrap(…)
+early, layer = usual_layers(model)  # or two that `model.layers` lists
 photo = pellucid.example_photos()["coffee"]  # or "my_photo.jpg"
 
 # %%
 image = pellucid.load_image(photo, size=model.size)  # numbers from 0 to 1: [red green blue, height, width]
-pictures([image], side=2.2)
+sheet([image], side=220)
 
 # %% [markdown]
 # ## What does it answer?
@@ -70,7 +73,7 @@ maps(image, [activations[:, :, channel] for channel in strongest], [f"channel {c
 
 # %%
 rendering = pellucid.render(model, [f"{layer}:{channel}" for channel in strongest], steps=96)
-pictures(rendering.images, rendering.targets)
+sheet(rendering.images, rendering.targets)
 
 # %% [markdown]
 # Is it true? Show the pictures to the network, as if they were photos. Each channel should respond to its own picture
@@ -94,7 +97,7 @@ assert min(times) > 1
 found = pellucid.attribute(model, image, layer=layer, target=answer)
 assert np.isclose(found.positions().sum(), found.by_channel().sum())
 earlier = pellucid.attribute(model, image, layer=early, target=answer)
-maps(image, [earlier.positions(), found.positions()], [early, layer], side=2.4)
+maps(image, [earlier.positions(), found.positions()], [early, layer], side=240)
 
 # %%
 order = np.argsort(-found.by_channel())
@@ -146,7 +149,7 @@ maps(
 )
 
 # %%
-pictures(pellucid.render(model, [direction(layer, groups.channels[group]) for group in order], steps=96).images)
+sheet(pellucid.render(model, [direction(layer, groups.channels[group]) for group in order], steps=96).images, side=192)
 
 # %% [markdown]
 # ## All of it, to click through

@@ -8,27 +8,31 @@
 # # Comparing two models
 #
 # What did fine-tuning change? Did two training runs learn the same? Which detector of one network is which of the
-# other? Here a copy of the network inside the package is trained on for a minute (to tell of which of five photos a
-# piece is), and set beside the original and beside a network of the same shape with random weights, for scale. To
-# compare two networks of yours, replace `first` and `second`.
+# other? Here a copy of a network is trained on for a minute (to tell of which of five photos a piece is), and set
+# beside the original and beside a network of the same shape with random weights, for scale. To begin with another
+# network, change the line below the imports; to compare two of yours, replace `second` as well.
 
 # %%
 import copy
 
 import numpy as np
 import torch
-from figures import bars, curves, maps, pictures
+from charts import bars, curves
 from pieces import NAMES, pieces
 from torch import nn
 from torch.nn import functional
 
 import pellucid
+from pellucid.figures import maps, sheet
+from pellucid.models import stages, usual_layers
 
 # %%
-first, layers = pellucid.load(), ["conv2d1", "mixed3a", "mixed4a", "mixed4d", "mixed5b"]
+first = pellucid.load()  # or pellucid.load("inception_v1"), pellucid.load("timm:resnet50"), pellucid.wrap(…)
+layers, layer = stages(first), usual_layers(first)[-1]
+side = 2 * first.size[0] // 3  # of the pieces, px: smaller than usual, so that it is done in a minute
 
 # %%
-pixels, whose = pieces(200, 64, seed=1)
+pixels, whose = pieces(200, side, seed=1)
 
 
 def tuned(model: pellucid.Model) -> pellucid.Model:
@@ -36,7 +40,7 @@ def tuned(model: pellucid.Model) -> pellucid.Model:
     torch.manual_seed(0)
     module = copy.deepcopy(model.module).requires_grad_()
     head = nn.Linear(len(model.labels), len(NAMES))
-    images, photo = pieces(320, 64, seed=2)
+    images, photo = pieces(320, side, seed=2)
     optimizer = torch.optim.AdamW(
         [{"params": module.parameters(), "lr": 1e-4}, {"params": head.parameters(), "lr": 1e-2}], weight_decay=0.0
     )
@@ -98,12 +102,13 @@ alike = {
     f"{first.name} and {model.name}": np.array([cka(seen[first.name][name], seen[model.name][name]) for name in layers])
     for model in (first, second, chance)
 }
-for name, values in alike.items():
-    print(f"{name:32}", " ".join(f"{layer} {value:.2f}" for layer, value in zip(layers, values, strict=True)))
+print(f"{'linear CKA of':14}", *alike, sep="   ")
+for place, name in enumerate(layers):
+    print(f"{name:14}", *(f"{values[place]:{len(pair)}.2f}" for pair, values in alike.items()), sep="   ")
 itself, trained, random = alike.values()
 assert np.allclose(itself, 1)
 assert trained[0] > trained[-1] > random[-1], "late layers change most, and stay nearer than chance"
-curves(alike, across=" → ".join(layers), up="linear CKA")
+curves(alike, across=f"stage, from {layers[0]} to {layers[-1]}", up="linear CKA")
 
 # %% [markdown]
 # ## Which channel is which?
@@ -119,7 +124,6 @@ def correlations(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return x.T @ y / len(x)
 
 
-layer = layers[-2]
 matched = correlations(seen[first.name][layer], seen[second.name][layer])
 own = float((matched.argmax(1) == np.arange(len(matched))).mean())
 by_chance = correlations(seen[first.name][layer], seen[chance.name][layer])
@@ -144,14 +148,14 @@ drawn = {
     model.name: pellucid.render(model, [f"{layer}:{channel}" for channel in (*steady, *moved)], steps=64)
     for model in (first, second)
 }
-pictures(
+sheet(
     [*drawn[first.name].images, *drawn[second.name].images],
     [
         *(f"{channel}: r = {same[channel]:.2f}" for channel in (*steady, *moved)),
         *(f"{channel}, tuned" for channel in (*steady, *moved)),
     ],
     columns=8,
-    side=1.35,
+    side=135,
 )
 
 # %% [markdown]
@@ -186,7 +190,7 @@ for model in (first, second):
         f"logit of {first.label(answer)} {logits[model.name][answer]:.1f}",
     )
 found = [pellucid.attribute(model, image, layer=layer, target=answer) for model in (first, second)]
-maps(image, [each.positions() for each in found], [first.name, second.name], side=2.4, together=True)
+maps(image, [each.positions() for each in found], [first.name, second.name], side=240, together=True)
 
 # %%
 change = found[1].by_channel() - found[0].by_channel()
@@ -195,7 +199,7 @@ bars(
     [f"channel {channel}" for channel in told],
     change[told],
     unit=f"change of what the channel adds to {first.label(answer)}",
-    icons=pellucid.render(second, [f"{layer}:{channel}" for channel in told], steps=64, size=64).images,
+    icons=pellucid.render(second, [f"{layer}:{channel}" for channel in told], steps=64, size=side).images,
 )
 
 # %% [markdown]

@@ -4,8 +4,9 @@
     python scripts/docs.py --out FOLDER     # the same into another folder
     python scripts/docs.py --check          # only says which generated pages are out of date
 
-Generated are the reference (docs/reference), the commands, the pages that are files of the repository, and the table of
-docs/comparison.md, whose numbers are read from the pages that hold the measurements. Needs the `docs` extra.
+Generated are the reference (docs/reference), the notebooks (docs/notebooks), the commands, the pages that are files of
+the repository, and the table of docs/comparison.md, whose numbers are read from the pages that hold the measurements.
+Needs the `docs` extra.
 """
 
 import argparse
@@ -22,6 +23,10 @@ from urllib.parse import unquote, urlsplit
 
 import click
 import griffe
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from scripts import notebook_pages  # found by the line above where this file is started by its path
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -267,6 +272,7 @@ def generated() -> dict[Path, str]:
     """Every generated page and what it should hold now."""
     pages = {"commands.md": commands(), "comparison.md": comparison()}
     pages |= {page: shown_here(file) for page, file in ELSEWHERE.items()}
+    pages |= {f"notebooks/{path.stem}.md": notebook_pages.page(path) for path in notebook_pages.notebooks()}
     return reference() | {DOCS / page: text for page, text in pages.items()}
 
 
@@ -285,6 +291,7 @@ def build(out: Path) -> None:
     Raises:
         BuildError: it cannot be built, or not without warnings.
     """
+    notebook_pages.write_pictures(DOCS / "notebooks")
     config = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     zensical = str(Path(sys.executable).with_name("zensical"))
     # Zensical writes only below the folder that its settings are in.

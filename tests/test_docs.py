@@ -18,7 +18,7 @@ import pellucid
 pytest.importorskip("griffe", reason="needs the docs extra")
 pytest.importorskip("zensical", reason="needs the docs extra")
 
-from scripts import docs, gallery
+from scripts import docs, gallery, notebook_pages
 from scripts.griffe_examples import _without_links
 
 # The pages whose code is run from top to bottom.
@@ -155,6 +155,20 @@ def test_comparisons_are_the_numbers_of_other_pages():
     assert docs.measured("speed.md", "torch-lucent, 512 steps", 1) == "703"
     with pytest.raises(LookupError, match=r"speed\.md"):
         docs.measured("speed.md", "no such row", 1)
+
+
+def test_notebooks_are_pages_with_every_picture_and_formula():
+    for path in notebook_pages.notebooks():
+        text = notebook_pages.page(path)
+        assert text.startswith("# ")
+        named = re.findall(rf"!\[[^\]]+\]\({path.stem}/(\d+)\.jpg\)", text)
+        assert [int(number) for number in named] == list(range(1, len(notebook_pages.pictures(path)) + 1))
+        assert all(picture.startswith(b"\xff\xd8") for picture in notebook_pages.pictures(path))
+        outside = re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL)
+        assert "$" not in outside, "a formula that was not translated"
+        assert not re.search(r">\\\w", outside), "a command that the converter does not know"
+    text = notebook_pages.page(notebook_pages.NOTEBOOKS / "feature_visualization.ipynb")
+    assert '<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">' in text
 
 
 def test_commands_are_all_there():

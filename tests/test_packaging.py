@@ -180,7 +180,24 @@ def test_extras_are_documented():
         missing = {extra for extra in extras if not re.search(rf"\[(?:[\w,]*,)?{extra}(?:,[\w,]*)?\]", text)}
         assert not missing, f"{page.name} says nothing of {missing}"
     everything = next(iter(PROJECT["optional-dependencies"]["all"]))
-    assert set(re.findall(r"\w+", everything.partition("[")[2])) == extras - {"all"}
+    # `notebooks` is for those of the repository, which the package does not hold.
+    assert set(re.findall(r"\w+", everything.partition("[")[2])) == extras - {"all", "notebooks"}
+
+
+def test_the_extra_for_the_notebooks_brings_what_they_import():
+    (parts, *others) = PROJECT["optional-dependencies"]["notebooks"]
+    brought = {re.split(r"[><=\[]", line)[0] for line in [*PROJECT["dependencies"], *others]}
+    for extra in re.findall(r"\w+", parts.partition("[")[2]):
+        brought |= {re.split(r"[><=\[]", line)[0] for line in PROJECT["optional-dependencies"][extra]}
+    for path in [*(ROOT / "notebooks").glob("*.py"), ROOT / "scripts" / "notebooks.py"]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            roots = {
+                {"PIL": "pillow", "sklearn": "scikit-learn"}.get(name.partition(".")[0], name.partition(".")[0])
+                for name in names
+            }
+            assert roots - sys.stdlib_module_names - {"pellucid", "charts", "pieces"} <= brought | {"nbformat"}, path
 
 
 def test_extras_that_are_named_in_messages_exist():

@@ -1,78 +1,33 @@
-"""The notebooks run, find what their text says, and are published as they are in their sources."""
+"""The notebooks are published as they are in their sources, and each is run by some file of tests."""
 
 import ast
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from notebook_runs import RUN_BY
 
-from scripts.notebooks import FOLDER, NOT_NOTEBOOKS, read, sources
+from scripts.notebooks import CHOICE, FOLDER, NOT_NOTEBOOKS, OWN_NETWORKS, read, sources, with_network
 
 NAMES = [path.stem for path in sources()]
 _ROOT = FOLDER.parent
-# A plain process, but for the torchvision of machines with a CPU build of torch, which the tests' conftest mends.
-_RUN = """
-import runpy, sys
-sys.path[:0] = sys.argv[2:]
-import tests.conftest
-runpy.run_path(sys.argv[1], run_name="__main__")
-"""
-# The line that chooses the network, of the notebooks that do not train their own.
-_CHOICE = re.compile(r"^(?:model|first)\b.*= pellucid\.load\(\).*$", re.MULTILINE)
-_OWN_NETWORKS = {"own_model", "shortcut", "transformers"}
 _ALL_MEGABYTES = 12
 
 
-def run(source: str, folder: Path) -> str:
-    """What a notebook's source prints, run in a process of its own with an empty folder to write to."""
-    script = folder / "notebook.py"
-    script.write_text(source)
-    done = subprocess.run(
-        [sys.executable, "-c", _RUN, str(script), str(FOLDER), str(_ROOT)],
-        cwd=folder,
-        env={**os.environ, "PELLUCID_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
+def test_each_is_run_once() -> None:
+    assert sorted(name for names in RUN_BY.values() for name in names) == sorted(NAMES)
+    for file in RUN_BY:
+        assert f'RUN_BY["{file}"]' in (_ROOT / "tests" / "notebooks" / file).read_text()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-def test_runs_and_finds_what_it_says(name: str, tmp_path: Path) -> None:
-    """Each asserts, beside its figures, what the text claims about them."""
-    assert run((FOLDER / f"{name}.py").read_text(), tmp_path)
-
-
-@pytest.mark.slow
-def test_another_network_by_one_line(tmp_path: Path) -> None:
-    """The tutorial on a network that it was not written for: other layers, another size, no labels, random weights."""
-    other = """
-from torch import nn
-
-torch.manual_seed(0)
-network = nn.Sequential(
-    *(nn.Conv2d(3, 24, 5, 2, 2), nn.ReLU(), nn.Conv2d(24, 32, 3, 2, 1), nn.ReLU()),
-    *(nn.Conv2d(32, 48, 3, 1, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(48, 12)),
-)
-"""
-    source = (FOLDER / "tutorial.py").read_text()
-    line = 'model, layer, early = pellucid.wrap(network, size=64, mean=0.5, std=0.25), "5", "3"'
-    changed, count = _CHOICE.subn(line, source)
-    assert count == 1
-    printed = run("import torch\n" + other + changed, tmp_path)
-    assert "5: 16 × 16 places, 48 channels" in printed
-
-
-@pytest.mark.parametrize("name", sorted(set(NAMES) - _OWN_NETWORKS))
+@pytest.mark.parametrize("name", sorted(set(NAMES) - OWN_NETWORKS))
 def test_one_line_chooses_the_network(name: str) -> None:
-    assert len(_CHOICE.findall((FOLDER / f"{name}.py").read_text())) == 1
+    source = (FOLDER / f"{name}.py").read_text()
+    assert len(CHOICE.findall(source)) == 1
+    changed = with_network(source, "pellucid.load('inception_v1')")
+    assert [new for old, new in zip(source.splitlines(), changed.splitlines(), strict=True) if old != new] == [
+        f"{CHOICE.findall(source)[0]} = pellucid.load('inception_v1')"
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)
