@@ -157,7 +157,7 @@ def _attributions(
     return maps, seconds
 
 
-def _random_sets(count: int, generator: np.random.Generator) -> np.ndarray:
+def _random_sets(count: int, generator: "np.random.Generator") -> np.ndarray:
     """Sets of a tenth, three tenths and half of the positions: bool [sets, positions]."""
     return np.concatenate(
         [np.argsort(generator.random((_SETS, count)), axis=1) < max(1, round(share * count)) for share in _SHARES]
