@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from drawn_report import ICON, LAYERS, METHODS, PIECE, make_report
+from drawn_report import ICON, LAYERS, MEASURES, METHODS, PIECE, make_report
 from PIL import Image
 
 from pellucid.app import export_html, frame_html, page_html
@@ -251,6 +251,14 @@ def test_methods_stand_in_order_and_where_their_numbers_are(shown: Callable) -> 
     assert "2.6\u00a0s" in rows.first.inner_text()
 
 
+def test_measures_of_a_layer_stand_below_what_they_are_about(shown: Callable) -> None:
+    page = shown("#layer=mixed4d")
+    below = methods(page).locator(".evidence .measure")
+    assert [text(measure.locator("dt").first) for measure in below.all()] == [entry.name for entry in MEASURES]
+    assert "says nothing here" in text(below.nth(1))
+    assert text(pictures(page).locator(".evidence dt").first) == "pictures that hold"
+
+
 def test_a_layer_on_which_no_method_was_tried_says_so(shown: Callable) -> None:
     page = shown("#layer=mixed3b")
     methods(page).get_by_text("No method was tried on mixed3b.").wait_for()
@@ -284,7 +292,12 @@ def test_how_it_was_computed(shown: Callable) -> None:
         fold.locator("summary").click()
         assert words.replace(": ", "\n") in fold.inner_text()
     assert "took\n21\u00a0s" in pictures(page).locator("details").inner_text()
-    assert "grad cam: h" in methods(page).locator("details").inner_text()
+    told = methods(page).locator("details").inner_text()
+    assert "grad cam: h" in told
+    # Of the measures of the layer, those that there are.
+    assert "carried = 1 −" in told
+    assert "sensitivity = 1 −" in told
+    assert "reconstruction" not in told
     page.get_by_text("Where these numbers come from").click()
     assert "sha256:5c1f0a7e8d2b" in page.locator("footer").inner_text()
 

@@ -1,5 +1,6 @@
 import type { Provenance, ReportBody, ReportLayer } from "../bundle";
 import { type How, SOURCES, secondsOf, seedOf, setting } from "../how";
+import { howMeasured } from "../measures";
 import { plain } from "./summary";
 
 const METHODS: Record<string, string> = {
@@ -48,6 +49,7 @@ export function howPictures({ seconds }: ReportBody, provenance: Provenance, lay
 
 export function howMethods({ seconds, photos }: ReportBody, provenance: Provenance, layer: ReportLayer): How {
   const methods = [...new Set(layer.methods.map(({ method }) => method))];
+  const measured = howMeasured(layer.evidence);
   return {
     lines: [
       "Random sets of a tenth, three tenths and half of the positions, single channels and single groups of the layer are set to zero, and the rest of the network is run again. y is the logit of the photo’s most probable class.",
@@ -55,9 +57,14 @@ export function howMethods({ seconds, photos }: ReportBody, provenance: Provenan
       "r is Pearson’s correlation over the parts of a kind; predicted is what the method says that they add to y, measured what y lost. Strength is ‖h(p)‖ summed over a set, Σ_p h(p, c) for a channel, and the magnitude of a group.",
       `Shown are the median and the quartiles over the photos. A method says something where it leads strength on at least three quarters of them. Time is that of one photo and one class, without what all methods share.`,
       ...methods.flatMap((method) => (METHODS[method] ? [`${plain(method)}: ${METHODS[method]}`] : [])),
+      ...measured.lines,
     ],
     settings: [["photos", String(photos)], ...setting(provenance, "groups", "groups"), ...seedOf(provenance)],
     seconds: secondsOf(seconds, [`methods:${layer.name}`]),
-    sources: [SOURCES.rise, ...(methods.includes("integrated") ? [SOURCES.integrated] : [])],
+    sources: [
+      SOURCES.rise,
+      ...(methods.includes("integrated") ? [SOURCES.integrated] : []),
+      ...measured.sources,
+    ],
   };
 }
