@@ -41,7 +41,7 @@ def serve(
     """Serve pages that explain photos while one looks, until the process is ended.
 
     Args:
-        bundles: explanations and atlases to show as they are.
+        bundles: explanations, atlases and reports to show as they are.
         models: what gives each network, by the name that people choose it with; the first is the usual one. All are
             loaded before the address is told.
         host: address to listen at. Beyond this machine everyone needs the token.
