@@ -44,7 +44,7 @@ def serve(
     token: str | None,
     browse: bool,
 ) -> None:
-    """Serve pages that explain dropped photos while one looks; also each BUNDLE, a .zip of `explain`, `atlas` or `trust`.
+    """Serve pages that explain dropped photos while one looks; also each BUNDLE of `explain`, `atlas` or `trust`.
 
     Nothing that is sent leaves this machine. Ctrl-C ends it.
 
