@@ -104,6 +104,12 @@ def test_a_report_is_a_bundle_that_agrees_with_itself(report, tmp_path):
     assert bundle.manifest.body.photos == 5
 
 
+def test_a_notebook_shows_the_page(report):
+    shown = report._repr_html_()
+    assert shown.startswith('<iframe title="What to believe of')
+    assert "&quot;kind&quot;:&quot;report&quot;" in shown
+
+
 def test_every_number_is_in_the_json(report):
     told = json.loads(json.dumps(report.to_json()))
     layer = told["layers"]["patterns"]
