@@ -7,7 +7,7 @@ from drawn_bundle import EVIDENCE, make_bundle
 from msgspec.structs import replace
 
 from pellucid.app import export_html
-from pellucid.bundle import EvidenceEntry
+from pellucid.bundle import EvidenceEntry, RemovalCurves
 
 pytestmark = pytest.mark.browser
 
@@ -92,14 +92,14 @@ def test_an_interval_is_drawn_and_said(told) -> None:
     assert whisker["x"] - track["x"] == pytest.approx(0.4 * track["width"], abs=0.5)
     assert whisker["width"] == pytest.approx(0.4 * track["width"], abs=0.5)
     text = " ".join(first.locator("dd").first.text_content().split())
-    assert text == "0.60 , 95 % interval 0.40 to 0.80"
+    assert text == "0.60 in an interval of 95 %: 0.40 to 0.80"
     assert first.locator(".verdict").count() == 0
     assert "hardly better than its control" in second.locator(".verdict").inner_text()
     assert third.locator(".whisker").count() == 0
 
 
 def test_bars_are_as_long_as_the_numbers_and_none_below_zero(told) -> None:
-    _, region = told([entry("groups:mixed4d", 0.8, 0.2), entry("groups:mixed5a", 0.6, -0.5)])
+    _, region = told([entry("groups:mixed4d", 0.8, 0.2), entry("experiments:mixed4d", 0.6, -0.5)])
     bars = [bar.bounding_box() for bar in region.locator(".measure .bar").all()]
     assert bars[0]["width"] / bars[1]["width"] == pytest.approx(4, rel=0.02)
     assert bars[0]["width"] / bars[2]["width"] == pytest.approx(4 / 3, rel=0.02)
@@ -124,6 +124,70 @@ def test_measures_of_other_classes_wait_behind_a_click(told) -> None:
     assert region.get_by_text("About the barn.").count() == 0
     tally = " ".join(region.locator(".tally").inner_text().split())
     assert tally == "● 1 beats its control ○ 1 says nothing here for alp"
+
+
+def test_measures_of_other_layers_wait_behind_a_click(told) -> None:
+    entries = [
+        entry("groups:mixed4d", 0.9, 0.1, "About the upper one."),
+        entry("groups:mixed3b:425", 0.2, 0.4, "About the lower one."),
+        entry("explanation", 0.8, 0.2, "About all."),
+    ]
+    page, region = told(entries, "#layer=mixed4d&class=425")
+    assert region.locator(".measure").count() == 2
+    assert " ".join(region.locator(".tally").inner_text().split()) == "● 2 beat their control"
+    region.get_by_text("For other layers").click()
+    row = region.locator("tbody tr")
+    assert row.locator("td").all_inner_texts() == ["mixed3b", "agreement", "0.20", "0.40", "says nothing here"]
+    row.get_by_role("button", name="barn").click()
+    page.wait_for_function("() => location.hash.includes('layer=mixed3b')")
+    region.get_by_text("About the lower one.").wait_for()
+    tally = " ".join(region.locator(".tally").inner_text().split())
+    assert tally == "● 1 beats its control ○ 1 says nothing here for barn in mixed3b"
+    assert region.locator("tbody button").all_inner_texts() == ["all classes"]
+    region.get_by_role("radio", name="mixed4d").check(force=True)
+    region.get_by_text("About the upper one.").wait_for()
+
+
+def curves(layer: str, index: int, height: float) -> RemovalCurves:
+    shares = [0.0, 0.25, 0.5, 0.75, 1.0]
+    falling, rising = [height, 2.0, 1.0, 0.5, 0.0], [0.0, height, height, height, height]
+    between = [share * height for share in shares]
+    return RemovalCurves(
+        layer=layer,
+        class_index=index,
+        shares=shares,
+        deletion=falling,
+        insertion=rising,
+        random_deletion=[between[::-1]] * 3,
+        random_insertion=[between] * 3,
+    )
+
+
+def test_curves_of_the_asked_class_are_drawn_and_told(opened, tmp_path: Path) -> None:
+    entries = [entry("spatial:mixed4d:425", 0.9, 0.1), entry("spatial:mixed4d:970", 0.9, 0.1)]
+    drawn = [curves("mixed4d", 425, 8.0), curves("mixed4d", 970, 4.0), curves("mixed5a", 425, 6.0)]
+    bundle = make_bundle(evidence=entries, curves=drawn, seconds={"spatial:mixed4d": 2.0, "trust:mixed4d": 3.0})
+    page = opened("#layer=mixed4d&class=425", path=export_html(bundle, tmp_path / "page.html"))
+    region = trust(page)
+    charts = region.locator("figure")
+    assert charts.locator("figcaption").all_inner_texts() == ["mixed4d", "mixed5a"]
+    first = charts.first.get_by_role("img", name="The logit of barn while places of mixed4d are taken out or put in")
+    told = "Without the first quarter of them it is 2.00, with that quarter alone 8.00; in random order 6.00 and 2.00."
+    assert told in first.locator("desc").text_content()
+    assert first.locator(".random").count() == 6
+    assert [len(line.get_attribute("points").split()) for line in first.locator(".own").all()] == [5, 5]
+    box = first.locator(".own").first.bounding_box()
+    frame = first.bounding_box()
+    assert frame["x"] <= box["x"]
+    assert box["x"] + box["width"] <= frame["x"] + frame["width"]
+    assert "thin lines are 3 random orders each" in " ".join(region.inner_text().split())
+    assert "Measuring this took 3.0 s, all the rest of the page 2.0 s." in " ".join(region.inner_text().split())
+    page.evaluate("location.hash = 'layer=mixed4d&class=970'")
+    page.wait_for_function("document.querySelectorAll('#trust-title').length")
+    region.get_by_role("img", name="The logit of alp").wait_for()
+    assert charts.count() == 1
+    page.evaluate("location.hash = 'layer=mixed4d&class=805'")
+    charts.first.wait_for(state="detached")
 
 
 def test_a_class_without_measures_says_so(told) -> None:
@@ -171,7 +235,7 @@ def test_two_compared_classes_are_both_told_of_and_named(told) -> None:
         "alp About the second.",
         "barn About the first.",
     ]
-    assert "mixed4d, barn About the first." in " ".join(region.inner_text().split())
+    assert "barn About the first." in " ".join(region.inner_text().split())
     region.get_by_text("For the other classes").click()
     assert region.locator("tbody button").all_inner_texts() == ["soccer ball"]
 
