@@ -309,8 +309,24 @@ def build(out: Path) -> None:
         if done.returncode:
             said = re.sub(r"\x1b\[[\d;]*m", "", done.stdout + done.stderr)
             raise BuildError(said.partition("Traceback (most recent call last)")[0].strip())
+        _make_searchable(made)
         shutil.rmtree(out, ignore_errors=True)
         shutil.move(made, out)
+
+
+def _make_searchable(site: Path) -> None:
+    """Let the search work where pages are opened from the disk: its index as a script, and `offline.js` on every page.
+
+    Zensical's own plugin for that loads a script from elsewhere.
+    """
+    index = (site / "search.json").read_text(encoding="utf-8")
+    (site / "search.js").write_text(f"var __index = {index};", encoding="utf-8")
+    for path in site.rglob("*.html"):
+        page = path.read_text(encoding="utf-8")
+        bundle = re.search(r'<script src="([^"]*)assets/javascripts/bundle[^"]*"></script>', page)
+        if bundle:
+            here = f'<script src="{bundle[1]}offline.js"></script>'
+            path.write_text(page[: bundle.start()] + here + page[bundle.start() :], encoding="utf-8")
 
 
 class Page(HTMLParser):
@@ -378,7 +394,7 @@ def main() -> int:
     wrong = broken(out)
     print(*wrong, sep="\n", end="\n" if wrong else "")
     print(f"{out}: {len(list(out.rglob('*.html')))} pages, {len(wrong)} broken links")
-    print(f"Open {out / 'index.html'}; for its search as well: python -m http.server --directory {out}")
+    print(f"Open {out / 'index.html'}")
     return int(bool(wrong))
 
 

@@ -20,6 +20,7 @@ pytest.importorskip("zensical", reason="needs the docs extra")
 
 from scripts import docs, gallery, notebook_pages
 from scripts.griffe_examples import _without_links
+from tests.browsers import chromium
 
 # The pages whose code is run from top to bottom.
 TAUGHT = ["start/tutorial.md", "howto/own-model.md", "howto/render.md"]
@@ -204,22 +205,46 @@ def test_broken_links_are_found(tmp_path):
     ]
 
 
-@pytest.mark.slow
-def test_the_site_builds_and_every_link_leads_somewhere(tmp_path):
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    """The built site."""
     for path, text in docs.stale().items():
         if path.name == "comparison.md":  # the only one that is kept in the repository
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    out = tmp_path / "site"
+    out = tmp_path_factory.mktemp("docs") / "site"
     docs.build(out)
-    assert docs.broken(out) == []
-    pages = {str(path.relative_to(out)) for path in out.rglob("*.html")}
+    return out
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_the_search_works_where_pages_are_opened_from_the_disk(site):
+    with chromium() as browser:
+        page = browser.new_page()
+        failed = []
+        page.on("requestfailed", lambda request: failed.append(request.url))
+        page.on("pageerror", lambda error: failed.append(str(error)))
+        page.goto((site / "start" / "tutorial.html").as_uri())
+        page.get_by_role("button", name="Search").first.click()
+        page.keyboard.type("caricature", delay=20)
+        found = page.locator("a[href*='pellucid.features.render_caricature']").last
+        found.wait_for(state="visible")
+        found.click()
+        page.wait_for_url("**/reference/features.html*")
+        assert failed == []
+
+
+@pytest.mark.slow
+def test_the_site_builds_and_every_link_leads_somewhere(site):
+    assert docs.broken(site) == []
+    pages = {str(path.relative_to(site)) for path in site.rglob("*.html")}
     sources = {str(path.relative_to(docs.DOCS).with_suffix(".html")) for path in docs.DOCS.rglob("*.md")}
     assert sources <= pages
-    text = "\n".join(path.read_text(encoding="utf-8") for path in (out / "reference").glob("*.html"))
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (site / "reference").glob("*.html"))
     for name in FUNCTIONS:
         assert f'id="pellucid.{name}"' in text, name
-    start = (out / "index.html").read_text(encoding="utf-8")
+    start = (site / "index.html").read_text(encoding="utf-8")
     for source in sources:
         assert f'href="./{source}"' in start or source == "index.html", f"{source} is not in the nav of mkdocs.yml"
