@@ -17,6 +17,8 @@ from torch import nn
 
 import pellucid
 from pellucid import cli
+from pellucid.bundle import read_bundle
+from pellucid.cli import _trust
 from pellucid.features import load_rendering
 
 
@@ -44,7 +46,8 @@ def places(tmp_path, monkeypatch):
 def network(monkeypatch) -> pellucid.Model:
     """What every command loads."""
     model = make_network()
-    monkeypatch.setattr(cli, "load_model", lambda name, weights, progress: model)
+    for module in (cli, _trust):
+        monkeypatch.setattr(module, "load_model", lambda name, weights, progress: model)
     return model
 
 
@@ -54,6 +57,17 @@ def photo(tmp_path) -> Path:
     pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     Image.fromarray(pixels).resize((70, 90), Image.Resampling.BICUBIC).save(path)
     return path
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    """A folder of 30 small pictures."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    pixels = np.random.default_rng(1).integers(0, 256, (30, 4, 4, 3), dtype=np.uint8)
+    for number, each in enumerate(pixels):
+        Image.fromarray(each).resize((32, 32), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
+    return folder
 
 
 @pytest.fixture
@@ -149,6 +163,43 @@ def test_render_options(run, network, tmp_path, options, count, channels):
     assert rendering.images.shape == (count, 16, 16, channels)
     assert len(output.splitlines()) == count
     assert (tmp_path / "cache" / "renders").exists() == ("--no-cache" not in options)
+
+
+def test_rendered_pictures_are_judged_by_photos(run, network, photos, tmp_path):
+    code, output, errors = run("render", "1:2", "1:4", "--steps", 4, "--size", 16, "--images", photos)
+    assert (code, errors) == (0, "")
+    judged = load_rendering(tmp_path / "out").judgement
+    assert judged is not None
+    assert {each.about for each in judged} == {"rendering:1:2", "rendering:1:4"}
+    (activation,) = [each for each in judged if each.about == "rendering:1:4" and "activation" in each.name]
+    assert f"1:4: {activation.sentence}" in output.splitlines()
+    assert "of 30 photos" in activation.sentence
+    assert run("render", "1:2", "--negative", "--images", photos)[0] == 2
+    assert_one_sentence(run("render", "1:2", "--images", "nowhere"), "nowhere")
+
+
+def test_a_model_is_reported_on(run, network, photos, tmp_path):
+    few = ("--layer", "1", "--units", 2, "--photos", 2)
+    code, output, errors = run("trust", "--images", photos, *few, "--json", "n.json")
+    assert (code, errors) == (0, "")
+    told = json.loads((tmp_path / "n.json").read_text())
+    (whole, *_) = told["layers"]["1"]["evidence"]
+    assert f"1: {whole['sentence']}" in output.splitlines()
+    assert output.splitlines()[-1] == "trust.html"
+    assert b'"kind":"report"' in (tmp_path / "trust.html").read_bytes()
+    assert [score["unit"] for score in told["layers"]["1"]["methods"]].count("set") == 7
+    assert run("trust", "--images", photos, *few, "--out", "trust.zip")[0] == 0
+    assert read_bundle(tmp_path / "trust.zip").manifest.body.images == 30
+
+
+def test_what_keeps_a_report_from_being_made_is_one_sentence(run, network, photos, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    assert run("trust")[0] == 2
+    assert_one_sentence(run("trust", "--images", "nowhere"), "nowhere")
+    assert_one_sentence(run("trust", "--images", photos, "--layer", "nowhere"), "no layer 'nowhere'")
+    assert_one_sentence(run("trust", "--images", photos, "--layer", "1", "--most", 10), "10 images are too few")
+    assert_one_sentence(run("trust", "--images", photos, "--layer", "1", "--units", 1), "units is 1")
+    assert_one_sentence(run("trust", "--images", photos, "--out", "file/trust.html"), "is a file, not a folder")
 
 
 def test_render_copies_of_two_targets(run, network, tmp_path):
@@ -303,7 +354,7 @@ def test_wrong_use_is_said(run, network):
         assert "Usage: " in errors
 
 
-@pytest.mark.parametrize("command", [[], ["models"], ["layers"], ["render"], ["explain"], ["dream"]])
+@pytest.mark.parametrize("command", [[], ["models"], ["layers"], ["render"], ["explain"], ["dream"], ["trust"]])
 def test_help(run, command):
     code, output, _ = run(*command, "--help")
     assert code == 0
@@ -356,6 +407,7 @@ import sys
 sys.path.insert(0, {folder!r})
 from test_commands import make_network
 from pellucid import cli
+from pellucid.cli import _trust
 cli.load_model = lambda name, weights, progress: make_network()
 sys.argv = ["pellucid", "render", "1:*", "--steps", "60", "--batch", "1", "--precision", "float32", "--out", "out"]
 cli.main()

@@ -142,6 +142,11 @@ def layers(name: str, weights: str | None, everything: bool, as_json: bool, quie
 )
 @click.option("--batch", type=int, help="Images at a time.  [default: what suits the machine]")
 @click.option("--snapshots", default="", help="Steps whose images to keep as well, as 32,64,128.  [default: none]")
+@click.option(
+    "--images",
+    type=click.Path(),
+    help="Folder, tar or Parquet of photos to judge the pictures by; what is found is kept in render.json.  [default: not judged]",
+)
 @click.option("--out", default="out", show_default=True, type=OutPath(), help="Folder for PNGs and render.json.")
 @_NO_CACHE
 @QUIET
@@ -159,6 +164,7 @@ def render(
     precision: Any,
     batch: int | None,
     snapshots: str,
+    images: str | None,
     out: str,
     no_cache: bool,
     quiet: bool,
@@ -174,9 +180,12 @@ def render(
       pellucid render "logits:Labrador retriever" --size 224 --steps 512
       pellucid render mixed4d:26 --copies 4
       pellucid render mixed4d:26@centre --alpha
+      pellucid render mixed4d:0-15 --images photos/
     """
+    from ..atlas.sources import open_images
     from ..features import render as render_targets, render_diverse, render_magnitude_constrained
     from ..store import RenderCache
+    from ..trust import ACTIVATION, SAME_CAUSE
 
     try:
         marks = tuple(int(part) for part in snapshots.split(",") if part.strip())
@@ -184,6 +193,9 @@ def render(
         raise click.BadParameter(f"{snapshots!r} is not a list of steps such as 32,64,128.") from None
     if copies < 1 or (copies > 1 and maco):
         raise click.BadParameter("--copies takes a number from 1 up, and more than 1 does not go with --maco.")
+    if images is not None and negative:
+        raise click.BadParameter("--images judges what fires a target, and does not go with --negative.")
+    photos = None if images is None else open_images(images)  # said at once if it cannot be read
     goals = [f"-{target}" for target in targets] if negative else list(targets)
     settings: dict[str, Any] = {
         "size": size,
@@ -215,6 +227,13 @@ def render(
             click.echo(folder / file)
         if rendering.provenance["interrupted"]:
             raise click.ClickException("interrupted: the images are as far as they got.")
+        if photos is not None:
+            with bars(quiet) as progress:
+                judged = rendering.judged(model, photos, seed=seed, progress=progress)
+            judged.save(folder)
+            for entry in judged.evidence:
+                if entry.name in (SAME_CAUSE, ACTIVATION):
+                    click.echo(f"{entry.about.partition(':')[2]}: {entry.sentence}")
 
 
 @cli.command(short_help="Explain what a network sees in a photo and why it decides.")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from ._options import MODEL, QUIET, SEED, WEIGHTS, load_model
+from ._options import MODEL, QUIET, SEED, WEIGHTS, OutPath, load_model
 from ._progress import bars
 
 
@@ -26,9 +26,13 @@ from ._progress import bars
 @click.option("--most", default=1000, show_default=True, help="Images to look at, drawn by chance.")
 @SEED
 @click.option(
-    "--out", default="trust.html", show_default=True, type=click.Path(), help="Page (.html) or bundle (.zip, folder)."
+    "--out",
+    default="trust.html",
+    show_default=True,
+    type=OutPath(".html", ".htm", ".zip"),
+    help="Page (.html) or bundle (.zip).",
 )
-@click.option("--json", "json_file", type=click.Path(), help="Also write the numbers to this file.")
+@click.option("--json", "json_file", type=OutPath(), help="Also write the numbers to this file.")
 @click.option("--no-cache", is_flag=True, help="Render anew, and keep nothing.")
 @QUIET
 def trust(

@@ -243,7 +243,9 @@ class _InLayer:
         """
         pictures = self.pictures[list(texts)]
         if beside:
-            others_are, compared = f"on pictures of {len(beside)} other units, on average", self._firing(beside)
+            several = f"on pictures of {len(beside)} other units, on average"
+            others_are = several if len(beside) > 1 else "on the picture of another unit"
+            compared = self._firing(beside)
         else:
             others_are = "with its parts scattered (same colours, same spectrum)"
             compared = _grids(self.model, scramble(pictures, 0), self.layer)
