@@ -267,7 +267,7 @@ def make_bundle(**changes: object) -> Bundle:
 EVIDENCE = [
     EvidenceEntry(
         about="explanation",
-        name="stability",
+        name="stability under small changes",
         value=0.97,
         control=0.31,
         sentence="Shifting the photo by a few pixels leaves the answer as it is; another photo changes it.",
