@@ -91,6 +91,14 @@ def test_what_a_picture_may_be(image):
     assert as_picture(image).getpixel((4, 4)) == RED
 
 
+@pytest.mark.parametrize("channels", [1, 2, 7])
+def test_pictures_of_other_numbers_of_channels_are_grey(channels):
+    values = np.full((8, 9, channels), 0.5)
+    values[..., 1:] = 1.0  # opacity, of two
+    grey = round(255 * (0.5 if channels < 3 else 6.5 / 7))
+    assert as_picture(values).getpixel((4, 4)) == (grey, grey, grey)
+
+
 def test_transparent_grounds_become_white():
     assert as_picture(np.zeros((5, 5, 4))).getpixel((0, 0)) == WHITE
 

@@ -34,8 +34,9 @@ def sheet(
     """Pictures in rows on white, each with its caption above it: an RGB Pillow image, which a notebook shows.
 
     Args:
-        images: Pillow images or arrays [height, width, channels] or [channels, height, width]; bytes run from 0 to 255,
-            other numbers from 0 to 1. What is transparent becomes white.
+        images: Pillow images or arrays [height, width, channels], or of at most 4 channels [channels, height, width];
+            bytes run from 0 to 255, other numbers from 0 to 1. What is transparent becomes white; of more than 4
+            channels, their mean is shown.
         captions: one for each picture, or none. Pillow's own font has Latin letters without accents; other signs are
             written as the nearest of them, or as a question mark.
         columns: pictures in a row; by default up to six, and where there are more, as many as make the sheet about
