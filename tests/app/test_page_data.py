@@ -51,6 +51,17 @@ def _with(change: Callable[[dict], None]) -> Callable[[str], str]:
     return edit
 
 
+SHORT_CURVES = {
+    "layer": "mixed4d",
+    "class_index": 425,
+    "shares": [0, 0.5, 1],
+    "deletion": [1, 0],
+    "insertion": [0, 1, 1],
+    "random_deletion": [],
+    "random_insertion": [],
+}
+
+
 @pytest.mark.parametrize(
     ("edit", "says"),
     [
@@ -70,6 +81,8 @@ def _with(change: Callable[[dict], None]) -> Callable[[str], str]:
         (_with(lambda data: data["manifest"]["body"]["classes"][0].pop("probability")), "damaged"),
         (_with(lambda data: data["manifest"]["body"]["layers"][1]["icons"].pop("channels")), "damaged"),
         (_with(lambda data: data["manifest"]["body"].update(classes=[])), "damaged"),
+        (_with(lambda data: data["manifest"]["body"].pop("curves")), "damaged"),
+        (_with(lambda data: data["manifest"]["body"].update(curves=[SHORT_CURVES])), "damaged"),
         (
             _with(lambda data: data["images"].update({"photo.webp": "data:image/webp;base64,!"})),
             "a part of it is missing",

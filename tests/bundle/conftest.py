@@ -29,6 +29,7 @@ from pellucid.bundle import (
     Numbers,
     Photo,
     Provenance,
+    RemovalCurves,
     SpatialPanel,
     pack_numbers,
 )
@@ -153,6 +154,17 @@ def bundle() -> Bundle:
                 for unit, units in (("channel", 3), ("group", 2), ("position", 6), ("square", 6))
             ],
             evidence=[EvidenceEntry(about="spatial:conv:4", name="agreement", value=0.5, sentence="It agrees.")],
+            curves=[
+                RemovalCurves(
+                    layer="conv",
+                    class_index=4,
+                    shares=[0, 0.5, 1],
+                    deletion=[3, 1, 0],
+                    insertion=[0, 4, 3],
+                    random_deletion=[[3, 2, 0]],
+                    random_insertion=[[0, 1, 3]],
+                )
+            ],
             seconds={"spatial:conv": 0.1},
         ),
     )

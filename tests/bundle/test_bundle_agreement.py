@@ -10,7 +10,7 @@ from pellucid.bundle import Bundle, check_manifest, decode_manifest, encode_mani
 from pellucid.errors import BundleError
 
 PANELS = ("layers", "dictionaries", "grids", "spatial", "influences", "channels", "channel_links")
-PANELS += ("groups", "flows", "effects", "evidence", "seconds", "versus")
+PANELS += ("groups", "flows", "effects", "evidence", "curves", "seconds", "versus")
 
 
 def changed(bundle: Bundle, change):
@@ -84,6 +84,13 @@ def zeros(*shape: int) -> dict:
         (lambda b: b["effects"][0].update(names=["cat"]), "names name 1 but `names` has 1"),
         (lambda b: b["evidence"][0].update(low=0.1), "'agreement' of 'spatial:conv:4' has only one end"),
         (lambda b: b["evidence"][0].update(low=0.6, high=0.8), "from 0.6 to 0.8, beside the value 0.5"),
+        (lambda b: b["curves"][0].update(layer="other"), "a curve is of layer 'other', which is not among `layers`"),
+        (lambda b: b["curves"][0].update(class_index=1), "class 1 in 'conv' are of no class of the explanation"),
+        (lambda b: b["curves"][0].update(shares=[0, 0.5, 0.9]), "reach from 0 to 0.9 of the positions"),
+        (lambda b: b["curves"][0].update(shares=[0, 0.5, 0.4, 1]), "is not in rising order"),
+        (lambda b: b["curves"][0]["random_deletion"][0].pop(), "class 4 in 'conv' have 2/3 points for 3 shares"),
+        (lambda b: b["curves"][0]["random_deletion"].clear(), "have 0 and 1 random orders"),
+        (lambda b: b["curves"].append(b["curves"][0]), "a curve ('conv', 4) is there twice"),
         (lambda b: b["effects"].append(b["effects"][0]), "the experiment ('conv', 'channel', 0, 0.5) is there twice"),
         (lambda b: b["classes"].append(b["classes"][0]), "class 4 is there twice"),
         (lambda b: b.update(versus=[4, 4]), "not two of the classes"),

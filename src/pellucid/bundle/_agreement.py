@@ -92,7 +92,7 @@ def problems(body: ExplanationBody) -> Iterator[str]:
         yield from _effect_problems(effects, body, cards, grouped)
     for entry in body.evidence:
         yield from interval_problems(entry)
-    yield from repeats("the curves", [(entry.layer, entry.class_index) for entry in body.curves])
+    yield from repeats("a curve", [(entry.layer, entry.class_index) for entry in body.curves])
     for entry in body.curves:
         yield from _curve_problems(entry, known)
 
@@ -125,7 +125,7 @@ def _order_problems(body: ExplanationBody) -> Iterator[str]:
         yield from unsorted(f"`{field}`", [place[lower] for lower, _ in pairs])
     yield from _unknown("an experiment", [effects.layer for effects in body.effects], place)
     curved = [entry.layer for entry in body.curves]
-    yield from _unknown("the curves", curved, place)
+    yield from _unknown("a curve", curved, place)
     yield from unsorted("`curves`", [place[layer] for layer in curved if layer in place])
 
 
