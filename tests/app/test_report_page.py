@@ -272,6 +272,9 @@ def test_without_methods_and_remarks_there_is_no_hole(shown: Callable, report: B
     assert page.locator("main section").count() == 2
     assert overview(page).get_by_role("columnheader").all_inner_texts() == ["Layer", "Pictures"]
     assert overview(page).locator(".findings dd").count() == 1
+    assert "method" not in text(overview(page).locator("caption")) + text(overview(page).locator(".caption"))
+    assert pictures(page).get_by_role("group", name="Layer").count() == 0
+    assert pictures(page).get_by_text("mixed5a", exact=True).count() == 0
     assert "removed" not in text(page.locator("main > p"))
 
 
