@@ -375,7 +375,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=100)
     parser.add_argument("--sets", type=int, default=16, help="random sets of each size")
     parser.add_argument("--channels", type=int, default=96, help="drawn anew for each photo")
-    parser.add_argument("--closer", type=int, default=6, help="photos for stability and sensitivity, in mixed4d only")
+    parser.add_argument("--closer", type=int, default=3, help="photos for stability and sensitivity, in mixed4d only")
     parser.add_argument("--references", action="store_true", help="other references than zero, a fit, bare removals")
     parser.add_argument("--results", type=Path, help="one line of JSON for each photo and layer")
     parser.add_argument("--sheet", type=Path, help="where to draw maps of the photos in the package, and no more")

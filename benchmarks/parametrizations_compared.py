@@ -62,11 +62,12 @@ _WAYS: dict[str, dict[str, Any]] = {
     "Pixel, no transforms": {"parametrization": Pixel(), "transforms": ()},
     "CPPN": {"parametrization": CPPN()},
     "MagnitudeConstrained": {"magnitude": True},
+    "MagnitudeConstrained, twice the steps": {"magnitude": True, "longer": 2},
 }
 _OTHER, _SHUFFLED, _PHOTO = "control: picture of another unit", "control: shuffled weights", "photo"
 _VERDICTS = {"holds": holding, "misleading": misleading}
 _MEASURES = (SAME_CAUSE, "path", ACTIVATION, IDENTIFICATION, "of the strongest photo")
-_SIDE, _GAP, _LABEL = 104, 4, 190
+_SIDE, _GAP, _LABEL = 88, 4, 250
 
 
 class Pictures(NamedTuple):
@@ -226,7 +227,7 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, help="where to put the pictures of the results folder, and no more")
     options = parser.parse_args()
     if options.sheet:
-        sheet(options.results, 6).save(options.sheet, quality=80, method=6)
+        sheet(options.results, 6).save(options.sheet, quality=75, method=6)
         return
     data = Path(os.environ["PELLUCID_DATA"])
     for name in options.models:
