@@ -14,7 +14,7 @@ from ._attribution import Attribution
 from ._methods import difference
 
 # How much the error at a square of 3 × 3 and the distance from the estimate count beside the error at a position.
-# Chosen on 16 photos that benchmarks/attribution_faithfulness.py leaves out; half or twice as much changes little.
+# Chosen on 16 photos that benchmarks/methods_compared.py leaves out; half or twice as much changes little.
 _SQUARE, _ESTIMATE = 1 / 25, 0.3
 
 
