@@ -131,6 +131,29 @@ def test_tails_equal_the_network(net, layer, to, size):
     assert (found[0] - tail.outputs[to]).abs().max() > 1e-5
 
 
+@pytest.mark.parametrize(
+    ("net", "layer"), [(net, layer) for net, (_, layers, _, _) in NETS.items() for layer in layers]
+)
+@pytest.mark.parametrize("size", [(32, 32), (40, 24)])
+def test_the_tail_on_another_image_is_that_of_the_other_image(net, layer, size):
+    model = wrapped(net)
+    first, second = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    if size != (32, 32):
+        second = torch.rand(3, *size, generator=torch.Generator().manual_seed(2))
+    tail = Tail(model, first, layer=layer)
+    before, answers = tail.grid.clone(), tail(tail.grid / 2)["logits"]
+    other = tail.on(second)
+    wanted = Tail(model, second, layer=layer)
+    torch.testing.assert_close(other.grid, wanted.grid)
+    torch.testing.assert_close(other.outputs, wanted.outputs)
+    grid = other.grid / 2
+    torch.testing.assert_close(
+        other(grid)["logits"], by_hand(model, second, layer, grid, "logits"), rtol=1e-4, atol=1e-5
+    )
+    torch.testing.assert_close(tail.grid, before)
+    torch.testing.assert_close(tail(before / 2)["logits"], answers)
+
+
 def test_inception_v1_is_traced():
     model = pellucid.wrap(seeded(InceptionV1, classes=20).eval(), size=64, mean=117 / 255, std=1 / 255)
     image = torch.rand(3, 64, 64)

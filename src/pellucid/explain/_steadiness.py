@@ -52,7 +52,7 @@ def small_changes(case: Case) -> Iterator[Evidence]:
 
 def _on_view(case: Case, view: Tensor) -> tuple[list[Attribution], np.ndarray]:
     """Attribution on a view of the photo, and what random sets of its positions add: [classes, sets]."""
-    tail = Tail(case.model, view, layer=case.name)
+    tail = case.tail.on(view)
     return case.attribute(view, tail), measure_removals(tail, case.pairs, case.sets[_SIZE], batch_size=32)
 
 

@@ -6,6 +6,7 @@ a batch. What cannot be traced runs through hooks instead (`run` with an edit), 
 """
 
 from collections.abc import Sequence
+from copy import copy
 
 import torch
 from torch import Tensor, fx
@@ -79,6 +80,31 @@ class Tail:
         """Whether grids of other images give what the model answers about those: nothing beside the layer is needed."""
         return self.remark is None and not any(on_image for _, on_image in self._shared)
 
+    def on(self, image: Tensor) -> "Tail":
+        """The tail of the same layer on another image; where nothing beside the layer is needed, not traced again.
+
+        Args:
+            image: [channels, height, width], sRGB in [0, 1].
+
+        Raises:
+            InputError: the image does not fit.
+
+        Example:
+            >>> tail = Tail(model, image, layer="3")
+            >>> tail.on(image.flip(2)).grid.shape == tail.grid.shape
+            True
+        """
+        names = [each.name for each in self.layers]
+        given = self.model.check_images(image[None])
+        if not self.fits_any_image or self.layer.kind == "tokens" or given.shape != self._image.shape:
+            return Tail(self.model, image, layer=self.layer.name, to=names)
+        other = copy(self)
+        with borrowed(self.model.module), torch.no_grad():
+            grids = run(self.model, given, [self.layer.name, *names])
+        other._image, other.grid = given, grids[self.layer.name]
+        other.outputs = {name: grids[name] for name in names}
+        return other
+
     def __call__(self, grids: Tensor) -> dict[str, Tensor]:
         """The layers of `to`, each [n, channels, rows, columns], for `grids` [n, channels, rows, columns]."""
         if grids.ndim != 4 or grids.shape[1:] != self.grid.shape[1:]:
@@ -138,8 +164,8 @@ class Tail:
             for value, per_image in self._shared
         ]
         # A copy, because what follows may work in place; this order of memory is the one that convolutions like.
-        copy = grids.clone(memory_format=torch.channels_last)
-        outputs = self._graph(self.layer.from_grid(copy, self._whole), *shared)
+        own = grids.clone(memory_format=torch.channels_last)
+        outputs = self._graph(self.layer.from_grid(own, self._whole), *shared)
         return {layer.name: layer.to_grid(out, self._size) for layer, out in zip(self.layers, outputs, strict=True)}
 
     def _run_hooks(self, grids: Tensor) -> dict[str, Tensor]:
