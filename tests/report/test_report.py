@@ -55,6 +55,8 @@ def test_the_same_pictures_in_another_channels_place_do_not_hold(report):
     assert whole.value == pytest.approx(len(report.layers["patterns"].holding) / 64, abs=1e-4)
     assert whole.control is not None
     assert whole.control < 0.1
+    assert whole.low < whole.value < whole.high
+    assert whole.high - whole.low < 0.25
 
 
 def test_the_headline_of_a_channel_comes_first(report):

@@ -657,7 +657,7 @@ export interface ReportUnit {
   channel: number;
   /** `for`: its picture fires it as nothing else does and for the same cause as photos; `against`: it misleads. */
   says: "against" | "for" | "nothing";
-  /** What was measured about its picture, the headline first; `about` is `rendering:LAYER:CHANNEL`. */
+  /** What was measured about its picture, the headline first; `about` is `rendering:` and the target that was rendered. */
   evidence: EvidenceEntry[];
 }
 

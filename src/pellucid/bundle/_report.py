@@ -18,7 +18,8 @@ class ReportUnit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     says: Literal["for", "against", "nothing"]
     """`for`: its picture fires it as nothing else does and for the same cause as photos; `against`: it misleads."""
     evidence: list[EvidenceEntry]
-    """What was measured about its picture, the headline first; `about` is `rendering:LAYER:CHANNEL`."""
+    """What was measured about its picture, the headline first; `about` is `rendering:` and the
+    target that was rendered."""
 
 
 class MethodScore(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..atlas import wilson
 from ..atlas._pictures import cut_piece
 from ..errors import InputError, TargetError
 from ..events import Event, Progress, silent
@@ -201,11 +202,14 @@ def _judged(
     hold, exchanged_hold = len(holding(judged.evidence)), len(holding(judge_beside(photos, exchanged)))
     warned = len(misleading(judged.evidence))
     count = len(channels)
+    low, high = wilson(hold, count)
     return judged, Evidence(
         about=f"renderings:{layer.name}",
         name="pictures that hold",
         value=round(hold / count, 4),
         control=round(exchanged_hold / count, 4),
+        low=round(low, 4),
+        high=round(high, 4),
         sentence=(
             f"Of {count} channels drawn by chance, the pictures of {hold} fire them as nothing else does and for the "
             f"same cause as photos, and those of {warned} mislead. Of the same pictures in another channel's place, "
