@@ -16,7 +16,7 @@ import dataclasses
 
 import numpy as np
 from charts import bars, curves, scatter
-from pieces import pieces
+from pieces import NAMES, pieces
 
 import pellucid
 from pellucid.figures import maps, sheet
@@ -163,8 +163,11 @@ curves(
 
 # %%
 natural, whose = pieces(500, model.size[0])
-busy = [int(channel) for channel in np.argsort(-h.mean((0, 1)))[:4]]
-rendering = pellucid.render(model, [f"{layer}:{channel}" for channel in busy], steps=96)
+means = pellucid.record(model, natural, layer)[layer].values.mean((1, 2))
+by_photo = np.stack([means[whose == number].mean(0) for number in range(len(NAMES))])
+# Of four photos the channel that prefers it most to the others: units that are about different things.
+chosen = [int((by_photo[number] - np.delete(by_photo, number, 0).mean(0)).argmax()) for number in range(4)]
+rendering = pellucid.render(model, [f"{layer}:{channel}" for channel in chosen], steps=96)
 survey = pellucid.trust.survey_images(model, natural, [layer])
 judged = rendering.judged(model, survey)
 for entry in judged.evidence[:4]:
@@ -172,13 +175,13 @@ for entry in judged.evidence[:4]:
 
 # %%
 exemplars = []
-for channel in busy:
+for channel in chosen:
     unit = pellucid.trust.as_feature(model, f"{layer}:{channel}")
     exemplars.append([natural[each.number] for each in survey.exemplars(unit, 30)[::10]])
 shown = [picture for image_of, real in zip(rendering.images, exemplars, strict=True) for picture in (image_of, *real)]
 sheet(
     shown,
-    [text for channel in busy for text in (f"{layer}:{channel}", "photo", "photo", "photo")],
+    [text for channel in chosen for text in (f"{layer}:{channel}", "photo", "photo", "photo")],
     columns=8,
     side=135,
 )
@@ -208,7 +211,7 @@ assert says(judged, "for") > says(swapped, "for")
 # groups.
 
 # %%
-seeds = [pellucid.render(model, f"{layer}:{busy[0]}", steps=64, seed=seed) for seed in range(4)]
+seeds = [pellucid.render(model, f"{layer}:{chosen[0]}", steps=64, seed=seed) for seed in range(4)]
 responses = [
     pellucid.record(model, each.images.transpose(0, 3, 1, 2), layer)[layer].values[0].mean((0, 1)) for each in seeds
 ]
