@@ -67,7 +67,7 @@ _WAYS: dict[str, dict[str, Any]] = {
 _OTHER, _SHUFFLED, _PHOTO = "control: picture of another unit", "control: shuffled weights", "photo"
 _VERDICTS = {"holds": holding, "misleading": misleading}
 _MEASURES = (SAME_CAUSE, "path", ACTIVATION, IDENTIFICATION, "of the strongest photo")
-_SIDE, _GAP, _LABEL = 88, 4, 250
+_SIDE, _GAP, _LABEL = 88, 4, 265
 
 
 class Pictures(NamedTuple):
