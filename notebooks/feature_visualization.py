@@ -26,7 +26,7 @@ from torch.nn import functional
 
 import pellucid
 from pellucid.features import images, transforms
-from pellucid.features.objectives import TotalVariation, channel, logit
+from pellucid.features.objectives import Magnitude, TotalVariation, channel, logit
 from pellucid.figures import sheet
 from pellucid.models import usual_layers
 
@@ -69,7 +69,7 @@ curves({f"{layer}:{unit}": growing.objective[0]}, across="step", up="mean activa
 # ## Other answers to the same question: diversity
 #
 # One picture is one answer. Pushed apart (the Gram matrices of their activations should be unlike), several pictures
-# show what else the unit responds to.
+# show what else the unit responds to; pushed too far, some show nothing of it.
 
 # %%
 diverse = pellucid.render_diverse(model, f"{layer}:{unit}", copies=4, diversity=0.7, steps=96)
@@ -85,7 +85,14 @@ def likeness(rendering: pellucid.Rendering) -> float:
     return float((gram @ gram.T)[~np.eye(len(gram), dtype=bool)].mean())
 
 
+def strength(rendering: pellucid.Rendering) -> np.ndarray:
+    """The unit's mean activation on each picture."""
+    return pellucid.record(model, rendering.images.transpose(0, 3, 1, 2), layer)[layer].values[..., unit].mean((1, 2))
+
+
 print(f"likeness of four plain pictures {likeness(plain):.2f}, of four diverse ones {likeness(diverse):.2f}")
+shares = strength(diverse) / strength(plain).mean()
+print("the diverse ones fire the unit as strongly as the plain ones:", ", ".join(f"{share:.0%}" for share in shares))
 assert likeness(diverse) < likeness(plain)
 sheet([*plain.images, *diverse.images], ["plain"] * 4 + ["diverse"] * 4, columns=4)
 
@@ -135,7 +142,8 @@ sheet(between.images, [f"{share:.0%} of {third}" for share in np.linspace(0, 1, 
 # What is optimized, and what it has to withstand, decides how a picture looks. On most networks, bare pixels give
 # noise that fires the unit as well as anything (try `pellucid.load("inception_v1")` above). The network inside the
 # package was trained to withstand small changes of its input, and its gradients are tidy by themselves: here the
-# difference is one of grain.
+# difference is one of grain. What total variation costs is stated in units of what the unit is worth (`Magnitude`), so
+# that it suits any network.
 
 # %%
 settings = {
@@ -149,7 +157,7 @@ settings = {
 larger = [transforms.RandomCrop(0.6, 0.1), *transforms.crops()[1:]]  # MACO's usual crops are for larger pictures
 found = {}
 for name, options in settings.items():
-    goal = first - 4 * TotalVariation() if "variation" in name else first
+    goal = first - 2 * TotalVariation() * Magnitude(first) if "variation" in name else first
     found[name] = (
         pellucid.render_magnitude_constrained(model, goal, steps=128, transforms=larger)
         if options is None
