@@ -145,7 +145,7 @@ def layers(name: str, weights: str | None, everything: bool, as_json: bool, quie
 @click.option(
     "--images",
     type=click.Path(),
-    help="Folder, tar or Parquet of photos to judge the pictures by; what is found is kept in render.json.  [default: not judged]",
+    help="Folder, tar or Parquet of photos to judge the pictures by, kept in render.json.  [default: not judged]",
 )
 @click.option("--out", default="out", show_default=True, type=OutPath(), help="Folder for PNGs and render.json.")
 @_NO_CACHE
