@@ -64,6 +64,7 @@ EXPLANATION = [
     State("flow", "", "flow"),
     State("experiments", "#trial={layer}:group:6:0:0", "experiments"),
     State("how", "", "spatial", "summary"),
+    State("trust", "", "trust"),
 ]
 ATLAS = [
     State("atlas"),
