@@ -19,7 +19,7 @@ from benchmarks._known_networks import (
 )
 from pellucid.errors import InputError
 from pellucid.trust import SAME_CAUSE, Survey, judge_renderings, misleading, survey_images
-from pellucid.trust._renderings import scramble
+from pellucid.trust._rendered import scramble
 from tests.networks import plain_net, seeded
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from ..models._embedded import NAME as EMBEDDED
 from ..record import record
 from ..trust import Evidence
-from ..trust._renderings import pictures_of, scramble
+from ..trust._rendered import pictures_of, scramble
 from ..trust._routes import at_own_size
 from ._case import Case
 

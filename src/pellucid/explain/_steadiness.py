@@ -13,7 +13,7 @@ from ..record import Tail
 from ..trust import Evidence, Randomization, correlation
 from ..trust._evidence import as_said
 from ..trust._randomized import randomized
-from ..trust._renderings import scramble
+from ..trust._rendered import scramble
 from ..trust._stability import compared, small_changes as changed_photos, turned
 from ._case import Case
 from ._parts import ClassScore

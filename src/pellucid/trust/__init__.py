@@ -20,15 +20,14 @@ from ._intervene import (
     intervene_each as intervene_each,
 )
 from ._randomized import Randomization as Randomization, randomize_cascade as randomize_cascade
-from ._renderings import (
+from ._rendering_evidence import (
     ACTIVATION as ACTIVATION,
     IDENTIFICATION as IDENTIFICATION,
     SAME_CAUSE as SAME_CAUSE,
     RenderingEvidence as RenderingEvidence,
-    evidence_at_hand as evidence_at_hand,
     holding as holding,
-    judge_renderings as judge_renderings,
     misleading as misleading,
 )
+from ._renderings import evidence_at_hand as evidence_at_hand, judge_renderings as judge_renderings
 from ._stability import Stability as Stability, stability as stability
 from ._units import Region as Region
