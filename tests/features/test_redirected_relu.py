@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import pellucid
+from pellucid.features import objectives, transforms
 from pellucid.features._redirect import RedirectedReLUs
 from pellucid.features.images import Pixel
 
@@ -77,6 +78,17 @@ SETTINGS = {"steps": 12, "size": 12, "transforms": (), "precision": "float32", "
 def test_a_dead_start_comes_to_life():
     rendering = pellucid.render(dead_model(), "1:0", learning_rate=0.5, **{**SETTINGS, "steps": 40})
     assert rendering.objective[0, 0] == 0
+    assert rendering.objective[0, -1] > 0
+    assert rendering.images.mean() > 0.6
+
+
+@pytest.mark.parametrize("moved", [(), (transforms.Jitter(2),)], ids=["as it is", "moved"])
+def test_a_penalty_of_the_picture_does_not_pass_for_life(moved):
+    """A total variation has a gradient of its own, which says nothing of the unit."""
+    goal = objectives.as_objective("1:0") - 0.01 * objectives.TotalVariation()
+    settings = {**SETTINGS, "steps": 40, "transforms": moved, "learning_rate": 0.5}
+    rendering = pellucid.render(dead_model(), goal, **settings)
+    assert rendering.objective[0, 0] <= 0
     assert rendering.objective[0, -1] > 0
     assert rendering.images.mean() > 0.6
 

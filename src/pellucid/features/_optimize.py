@@ -159,15 +159,19 @@ def optimize(
             picture = parametrization.decode(parameters, shape)
             canvas, opacity = _split(picture, shape)
             shown = _on_background(canvas, opacity, generators)
-            seen = apply_transforms(shown, settings.transforms, generators)
+            transformed = apply_transforms(shown, settings.transforms, generators)
+            seen = transformed.view_as(transformed)  # what the network alone depends on, and no penalty of the canvas
             evaluate = partial(worth, seen, canvas, opacity)
             values = evaluate()
             if not values.requires_grad:
                 raise InputError(f"the objective {jobs[0].objective!r} does not depend on the picture.")
             help_dead = step < _REDIRECTED_STEPS
-            gradients = list(torch.autograd.grad(-values.sum(), parameters, retain_graph=help_dead))
-            if help_dead:
-                _revive(evaluate, parameters, gradients)
+            *gradients, reached = torch.autograd.grad(
+                -values.sum(), [*parameters, seen], retain_graph=help_dead, allow_unused=True
+            )
+            gradients = [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, gradients, strict=True)]
+            if help_dead and reached is not None:
+                _revive(evaluate, parameters, gradients, (reached == 0).flatten(1).all(1))
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter.grad = gradient
             optimizer.step()
@@ -185,12 +189,10 @@ def optimize(
     return Result(images, objective, snapshots, interrupted)
 
 
-def _revive(evaluate: Callable[[], Tensor], parameters: Sequence[Tensor], gradients: list[Tensor]) -> None:
-    """Give the images that no gradient reaches the one that redirected ReLUs let through; others keep theirs."""
-    dead = torch.stack(
-        [(gradient == 0).flatten(1).all(1) for gradient in gradients if len(gradient) == len(gradients[0])]
-    )
-    dead = dead.all(0)
+def _revive(
+    evaluate: Callable[[], Tensor], parameters: Sequence[Tensor], gradients: list[Tensor], dead: Tensor
+) -> None:
+    """Give dead images, which no gradient reaches through the network, the one that redirected ReLUs let through."""
     if not dead.any():
         return
     with RedirectedReLUs():
