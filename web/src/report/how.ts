@@ -61,10 +61,6 @@ export function howMethods({ seconds, photos }: ReportBody, provenance: Provenan
     ],
     settings: [["photos", String(photos)], ...setting(provenance, "groups", "groups"), ...seedOf(provenance)],
     seconds: secondsOf(seconds, [`methods:${layer.name}`]),
-    sources: [
-      SOURCES.rise,
-      ...(methods.includes("integrated") ? [SOURCES.integrated] : []),
-      ...measured.sources,
-    ],
+    sources: [SOURCES.rise, ...(methods.includes("integrated") ? [SOURCES.integrated] : []), ...measured.sources],
   };
 }
