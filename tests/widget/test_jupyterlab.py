@@ -189,6 +189,10 @@ def test_what_is_clicked_is_a_trait_and_what_python_selects_is_shown(lab: Lab, c
     assert run(page, 2) == "{'layer': '3', 'row': 1, 'column': 2} 3"
     # The kernel is alive, and so the widget is, when the document is loaded again; its page shows the same view.
     page.keyboard.press("Control+s")
+    deadline = time.monotonic() + PATIENCE
+    while "iframe" not in (lab.notebooks / "click.ipynb").read_text():
+        assert time.monotonic() < deadline, "the notebook is not saved"
+        page.wait_for_timeout(50)
     page.reload()
     live_frame(page).get_by_role("heading", name=re.compile(r"^Row 1, column 2\b")).wait_for()
 
