@@ -29,7 +29,7 @@ test: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	$(BIN)/pytest --numprocesses auto --dist loadfile
+	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 pages:
 	cd web && npm ci --no-fund --no-audit && PATH="$(abspath $(BIN)):$$PATH" npm run types && npm run check && npm run build

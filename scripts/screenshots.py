@@ -160,16 +160,16 @@ def photographed(browser: Any, path: Path, states: list[State], words: dict[str,
 
 
 def small(png: bytes) -> bytes:
-    """A picture as WebP of the best quality that is small enough."""
-    found = b""
-    with Image.open(io.BytesIO(png)) as picture:
-        for quality in range(78, 20, -6):
+    """A picture as WebP of the best quality that is small enough; one that is too long for that, smaller."""
+    with Image.open(io.BytesIO(png)) as opened:
+        picture = opened.convert("RGB")
+    while True:
+        for quality in range(78, 40, -6):
             buffer = io.BytesIO()
-            picture.convert("RGB").save(buffer, "WEBP", quality=quality, method=6)
-            found = buffer.getvalue()
-            if len(found) <= MOST_BYTES:
-                break
-    return found
+            picture.save(buffer, "WEBP", quality=quality, method=6)
+            if len(found := buffer.getvalue()) <= MOST_BYTES:
+                return found
+        picture = picture.resize((picture.width * 4 // 5, picture.height * 4 // 5), Image.Resampling.LANCZOS)
 
 
 if __name__ == "__main__":

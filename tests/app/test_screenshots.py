@@ -37,11 +37,13 @@ def test_every_state_has_its_pictures(script) -> None:
             assert picture.width <= 1.5 * width
 
 
-def test_pictures_are_made_small(script) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (400, 400, 3), dtype=np.uint8)
+@pytest.mark.parametrize(("side", "same"), [(200, True), (900, False)])
+def test_pictures_are_made_small(script, side: int, same: bool) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(noise).save(buffer, "PNG")
     found = script.small(buffer.getvalue())
     assert len(found) <= script.MOST_BYTES
     with Image.open(io.BytesIO(found)) as picture:
-        assert picture.size == (400, 400)
+        assert (picture.size == (side, side)) == same
+        assert picture.width == picture.height

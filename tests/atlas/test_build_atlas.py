@@ -279,7 +279,7 @@ vectors = Vectors(folder, tuple(keys), tuple(range(0, 200_001, each)), 832, 0)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 moment = second_moment(vectors, silent)
 basis = principal_basis(moment)
-chosen = np.sort(random.permutation(200_000)[:20_000])
+chosen = np.sort(random.permutation(200_000)[:5_000])
 points = reduce(vectors.take(chosen), basis)
 layout = Layout(basis, points.astype(np.float16), into_square(project(points, method="pca")), chosen)
 positions = np.concatenate([layout.place(part) for _, part in vectors.parts()])
