@@ -115,7 +115,7 @@ def known(columns: int, column: int, row: int, layer: str = "mixed4d") -> tuple[
 def test_first_view(shown) -> None:
     page = shown()
     assert page.title() == "An atlas of drawn things · Pellucid"
-    assert "looked at 4,000 images" in page.locator("p.lead").inner_text()
+    assert "looked at 4,000 images" in page.locator("h1 + p").inner_text()
     page.get_by_role("heading", name="What mixed4d has seen").wait_for()
     assert grid(page) == 10
     # The middle of the cell of column 2 and row 1 is the door of a barn; a corner of the map is empty.
