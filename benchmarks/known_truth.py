@@ -4,10 +4,11 @@
     python benchmarks/known_truth.py --photos ../shared/data/images/tiny_imagenet_100_val.tar
 
 Fooled units: a fooling circuit makes their renderings show another unit, while photos fire them as ever. Detection is
-the share of fooled units that a measure speaks against, false alarms the share of honest ones. Units of two meanings
-fire for either of two things; detection is the share of which more than one meaning is counted. The shortcut is a
-coloured corner that decides a class; detection is the share of pictures whose evidence points there, false alarms the
-same for a network that was taught with the same corners, where they mean nothing.
+the share of fooled units that a measure speaks against, false alarms the share of honest ones; and no picture of a
+fooled unit should hold. Units of two meanings fire for either of two things; detection is the share of which more than
+one meaning is counted. The shortcut is a coloured corner that decides a class; detection is the share of pictures whose
+evidence points there, false alarms the same for a network that was taught with the same corners, where they mean
+nothing.
 """
 
 import argparse
@@ -40,6 +41,7 @@ from pellucid.trust import (
     Feature,
     RenderingEvidence,
     Survey,
+    holding,
     judge_renderings,
     misleading,
     survey_images,
@@ -83,13 +85,14 @@ def report_fooled(
         said = {each.about: each.says for each in entries}
         if set(truly) <= set(said):
             print(f"  {name:28s} {_rates([said[t] for t in truly], [said[f] for f in fair])}")
-    warned = set(misleading(evidence))
+    warned, held = set(misleading(evidence)), set(holding(evidence))
     values = {each.about: each.value for each in named[SAME_CAUSE]}
     quartiles = [np.quantile([values[target] for target in some], [0.05, 0.5, 0.95]).round(2) for some in (truly, fair)]
     print(
         f"  misleading(): detected {len(warned & set(truly))} of {len(truly)}, "
         f"false alarms {len(warned & set(fair))} of {len(fair)}; "
-        f"{SAME_CAUSE}, 5/50/95 %: fooled {quartiles[0]}, honest {quartiles[1]}"
+        f"{SAME_CAUSE}, 5/50/95 %: fooled {quartiles[0]}, honest {quartiles[1]}\n"
+        f"  holding(): {len(held & set(truly))} of {len(truly)} fooled, {len(held & set(fair))} of {len(fair)} honest"
     )
     print(f"  {judging:.0f} s to judge {len(units)}, {time.perf_counter() - began:.0f} s in all")
 
