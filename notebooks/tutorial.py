@@ -10,12 +10,16 @@
 # A neural network looks at a photo and says *espresso*. Why? This notebook opens it up. You need to know some Python
 # and nothing about neural networks.
 #
-# Everything runs on your machine: the network (a small one that knows a hundred things) and the photo come with
-# Pellucid. To look into another network, change the line below the imports; the others stay.
+# Such a network is a long calculation, from the pixels of a photo to a number for each thing that it knows. *Training*
+# made it: it was shown photos with their names, and after every few of them corrected a little.
+#
+# Everything runs on your machine, in about a minute: the network (a small one that knows a hundred things) and the
+# photo come with Pellucid. What is said below of pictures is about these two. To look into others, change the lines
+# below the imports.
 
 # %%
 import numpy as np
-from charts import bars, scatter
+from charts import bars, scatter  # charts.py, beside this notebook
 
 import pellucid
 from pellucid.features.objectives import direction
@@ -25,7 +29,7 @@ from pellucid.store import SHIPPED  # pictures that come with the package, so th
 
 # %%
 model = pellucid.load()  # or pellucid.load("inception_v1"), pellucid.load("timm:resnet50"), pellucid.wrap(…)
-early, layer = usual_layers(model)  # or two that `model.layers` lists
+early, layer = usual_layers(model)  # two of its layers, see below; `model.layers` lists all
 photo = pellucid.example_photos()["coffee"]  # or "my_photo.jpg"
 
 # %%
@@ -37,6 +41,7 @@ sheet([image], side=220)
 #
 # The network computes one number for each thing that it knows, the *logit*: the larger, the more this photo looks like
 # that thing to the network. Probabilities are made from the logits: they are all positive and add up to 100 %.
+# `record` reads what a network computes; `image[None]` is a list of one photo.
 
 # %%
 logits = pellucid.record(model, image[None], "logits")["logits"].values[0]
@@ -46,11 +51,14 @@ answer = int(best[0])
 bars([model.label(int(number)) for number in best], 100 * probabilities[best], unit="percent")
 
 # %% [markdown]
+# It says *espresso*, with 87 %. The rest of this notebook is about where the logit of espresso comes from.
+
+# %% [markdown]
 # ## What is inside?
 #
-# A row of *layers*. Each lays a grid over the photo, and at every place of the grid a few hundred detectors say how
-# strongly they respond there. The detectors are called *channels*. Nobody told them what to detect: they came about
-# because they help to give right answers.
+# A row of *layers*, each computed from the one before. Each lays a grid over the photo, and at every place of the grid
+# a few hundred detectors say how strongly they respond there. The detectors are called *channels*, and what they say
+# their *activations*. Nobody told them what to detect: they came about because they help to give right answers.
 
 # %%
 activations = pellucid.record(model, image[None], layer)[layer].values[0]
@@ -66,6 +74,10 @@ strongest = np.argsort(-activations.mean((0, 1)))[:6]
 maps(image, [activations[:, :, channel] for channel in strongest], [f"channel {channel}" for channel in strongest])
 
 # %% [markdown]
+# Channel 42 responds to the coffee and at some places beside it, channel 257 to the table. Where it responds does not
+# yet say to what.
+
+# %% [markdown]
 # ## What does a channel look for?
 #
 # Ask it. Start from noise, change the picture a little so that the channel responds more, and again, some dozens of
@@ -76,6 +88,8 @@ rendering = pellucid.render(model, [f"{layer}:{channel}" for channel in stronges
 sheet(rendering.images, rendering.targets)
 
 # %% [markdown]
+# These are no photos, but patterns. Look for what repeats: channel 42 wants brown discs in pale rims.
+#
 # Is it true? Show the pictures to the network, as if they were photos. Each channel should respond to its own picture
 # far more than it did to the photo.
 
@@ -90,14 +104,21 @@ assert min(times) > 1
 # ## Which places argue for the answer?
 #
 # *Attribution* divides the answer's logit among the parts of a layer: how much would the logit fall if this part were
-# a little weaker? Teal argues for the answer, orange against it. The same numbers can be added up by place or by
-# channel, and both sums are the same.
+# a little weaker? Teal argues for the answer, orange against it. First for each place, in an earlier layer and in the
+# one from above:
 
 # %%
 found = pellucid.attribute(model, image, layer=layer, target=answer)
 assert np.isclose(found.positions().sum(), found.by_channel().sum())
 earlier = pellucid.attribute(model, image, layer=early, target=answer)
 maps(image, [earlier.positions(), found.positions()], [early, layer], side=240)
+
+# %% [markdown]
+# The coffee argues for espresso; the table, where channels responded as well, hardly matters. To respond and to matter
+# are two things.
+#
+# The same numbers can be added up for each channel. Below are the four that argue most for the answer and the three
+# that argue most against it, each with a small picture of what excites it, made as above.
 
 # %%
 order = np.argsort(-found.by_channel())
@@ -116,7 +137,8 @@ bars(
 # ## Is that true as well?
 #
 # Attribution is a prediction. Take each channel away in turn, let the rest of the network run again, and look at what
-# really happens. If attribution is right, the points lie on the line.
+# really happens. Every channel is a point: further to the right, attribution says that it adds more; further up, more
+# was lost without it. If attribution is right, the points lie on the line.
 
 # %%
 measured = logits[answer] - pellucid.intervene_each(model, image, layer=layer, units="channels")[:, answer]
@@ -132,11 +154,14 @@ scatter(
 )
 
 # %% [markdown]
+# They do, nearly all: a *correlation* of 1 would be perfect, 0 no better than chance. Here attribution can be believed.
+# A few points lie far above: without these channels more was lost than was foretold.
+
+# %% [markdown]
 # ## A summary
 #
 # Hundreds of channels are too many to read. Channels that respond together in the same places can be put together, to a
-# handful of *groups*: here six, each with its place on the photo and its picture, the one that argues most for the
-# answer first.
+# handful of *groups*: here six, the one that argues most for the answer first. Where each is on the photo:
 
 # %%
 groups = pellucid.factorize(pellucid.record(model, image[None], layer)[layer], 6)
@@ -148,8 +173,15 @@ maps(
     [f"adds {worth[group]:+.1f} to {model.label(answer)[:14]}" for group in order],
 )
 
+# %% [markdown]
+# And what excites each, in the same order:
+
 # %%
 sheet(pellucid.render(model, [direction(layer, groups.channels[group]) for group in order], steps=96).images, side=192)
+
+# %% [markdown]
+# The first three are the coffee, the wall of the cup above it, and the rim at both sides. The table, the fifth, adds
+# nothing.
 
 # %% [markdown]
 # ## All of it, to click through
@@ -166,8 +198,9 @@ assert explanation.classes[0].index == answer
 # %% [markdown]
 # ## What to keep in mind
 #
-# - A channel's picture shows what excites it *most*; it may respond to other things too. → `feature_visualization`
-# - Attribution is a prediction, best trusted where it was tested. → `trust`
+# - A channel's picture shows what excites it *most*; it may respond to other things too: notebook
+#   `feature_visualization`.
+# - Attribution is a prediction, best trusted where it was tested: notebook `trust`.
 # - Names such as "the handle detector" are ours. The network has none.
 #
 # For the methods behind each step: *Feature Visualization* (Olah, Mordvintsev, Schubert 2017, doi
