@@ -149,7 +149,8 @@ def test_render(run, network, tmp_path):
     [
         (["--negative"], 1, 3),
         (["--alpha"], 1, 4),
-        (["--maco"], 1, 3),
+        (["--maco", "--size", 16], 1, 3),
+        (["--maco", "--size", 16, "--alpha"], 1, 4),
         (["--copies", 2], 2, 3),
         (["--precision", "float32", "--batch", 1], 1, 3),
         (["--no-cache", "--quiet"], 1, 3),

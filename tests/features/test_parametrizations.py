@@ -195,6 +195,15 @@ def test_magnitude_falls_with_frequency_and_has_no_mean():
     assert magnitude[0, 1] > magnitude[0, 4] > magnitude[0, 12]
 
 
+@pytest.mark.parametrize("side", [32, 96, 225, 448])
+@pytest.mark.parametrize("contrast", [0.5, 1.0])
+def test_contrast_is_the_same_at_any_size(side, contrast):
+    maco, shape = MagnitudeConstrained(contrast), (3, side, side + side % 3)
+    plain = from_colours(maco.decode(maco.start(shape, 8, generator()), shape))
+    # What phases by chance lose on the axes of the spectrum is most at small sizes.
+    assert 0.85 * contrast < plain.square().mean().sqrt().item() < 1.02 * contrast
+
+
 @pytest.mark.parametrize("colour_channels", [1, 3])
 def test_alpha_adds_a_channel_of_opacity(colour_channels):
     shape = (colour_channels, 20, 31)

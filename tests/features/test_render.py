@@ -1,5 +1,6 @@
 """Renderings on a small network: right gradients, one target apart from the next, and the module given back."""
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from pellucid.features import _render, objectives
 from pellucid.features.images import CPPN, Alpha, Fourier, Laplacian, MagnitudeConstrained, Pixel, Shared
 from pellucid.features.objectives import Difference, Likeness, TotalVariation, channel
 from pellucid.features.transforms import Jitter, Noise, Pad, standard
+from pellucid.store import RenderCache
 
 QUICK = {"size": 32, "steps": 6, "precision": "float32"}
 
@@ -119,6 +121,9 @@ def test_neither_the_global_generator_nor_the_time_matters(small):
         {"parametrization": CPPN(layers=3, width=8)},
         {"parametrization": MagnitudeConstrained(), "optimizer": "nadam"},
         {"transforms": (Pad(4), Jitter(6), Noise(0.1))},
+        {"views": 3},
+        {"views": 2, "alpha": True},
+        {"views": 2, "alpha": "gradient"},
     ],
     ids=str,
 )
@@ -207,6 +212,103 @@ def test_alpha_leaves_transparent_what_does_not_matter():
 
 def test_alpha_as_a_parametrization(small):
     assert render(small, "last:0", parametrization=Alpha(), steps=2).images.shape == (1, 32, 32, 4)
+
+
+@pytest.fixture
+def gradients(monkeypatch) -> list[torch.Tensor]:
+    """The gradient of each step, of an optimizer that does not move."""
+    found = []
+
+    class Still(torch.optim.SGD):
+        def __init__(self, parameters, lr, betas):
+            super().__init__(parameters, lr=0.0)
+            self.watched = parameters
+
+        def step(self):
+            found.append(torch.cat([parameter.grad.flatten(1) for parameter in self.watched], 1))
+
+    monkeypatch.setattr(torch.optim, "Adam", Still)
+    return found
+
+
+@pytest.mark.parametrize(
+    "objective", [channel("last", 1), channel("last", 1) - 0.5 * Likeness("block") - 0.1 * TotalVariation()]
+)
+def test_the_gradient_of_several_views_is_the_mean_of_single_draws(small, gradients, objective):
+    settings = {"transforms": (Jitter(9),), "copies": 2}
+    views = render(small, [objective, -objective], views=3, steps=1, **settings)
+    single = render(small, [objective, -objective], steps=3, **settings)
+    together, *draws = gradients
+    assert (draws[0] - draws[1]).abs().max() > 0.1 * draws[0].abs().max()
+    torch.testing.assert_close(together, torch.stack(draws).mean(0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(views.objective[:, 0], single.objective.mean(1), rtol=1e-5)
+
+
+def test_each_view_has_a_background_of_its_own(small, gradients):
+    settings = {"transforms": (), "alpha": True}
+    render(small, "last:1", views=2, steps=1, **settings)
+    render(small, "last:1", steps=2, **settings)
+    together, *draws = gradients
+    assert not torch.allclose(draws[0], draws[1], rtol=1e-2)
+    torch.testing.assert_close(together, torch.stack(draws).mean(0), rtol=1e-4, atol=1e-6)
+
+
+def test_a_dead_picture_is_helped_where_no_view_reaches_it():
+    module = nn.Sequential(nn.Conv2d(3, 1, 5, stride=4), nn.ReLU())
+    with torch.no_grad():
+        module[0].weight.fill_(1 / 75)
+        module[0].bias.fill_(-0.55)  # silent on grey
+    asleep = pellucid.wrap(module, size=32)
+    assert render(asleep, "1:0", views=2, steps=16, transforms=(Jitter(4),)).objective[0, -1] > 0
+
+
+def test_gradient_opacity_is_the_networks_own_gradient(small):
+    plain = render(small, "last:1", steps=1, learning_rate=0.0, transforms=())
+    traced = render(small, "last:1", steps=1, learning_rate=0.0, transforms=(), alpha="gradient")
+    np.testing.assert_array_equal(traced.images[..., :3], plain.images)
+    pixels = torch.from_numpy(plain.images).permute(0, 3, 1, 2).clone().requires_grad_()
+    from pellucid.record import run
+
+    (slope,) = torch.autograd.grad(run(small, pixels, ["last"])["last"][:, 1].mean(), pixels)
+    strength = slope[0].abs().mean(0).numpy()
+    np.testing.assert_allclose(
+        traced.images[0, ..., 3], np.minimum(1, strength / np.quantile(strength, 0.8)), atol=1e-3
+    )
+
+
+def test_gradient_opacity_is_summed_over_the_steps_and_changes_nothing_else():
+    module = nn.Sequential(nn.Conv2d(3, 1, 9, stride=4), nn.ReLU())
+    with torch.no_grad():
+        module[0].weight.fill_(1 / 243)
+        module[0].bias.zero_()
+    bright = pellucid.wrap(module, size=64)
+    settings = {"steps": 20, "size": 64, "snapshots": (1, 20), "transforms": (Jitter(24),)}
+    traced, plain = (render(bright, "1:0@centre", alpha=alpha, **settings) for alpha in ("gradient", False))
+    np.testing.assert_array_equal(traced.images[..., :3], plain.images)
+    opacity = traced.images[0, ..., 3]
+    assert opacity[26:38, 26:38].min() > 0.2  # where one shift or another put the centre
+    assert opacity[:12].max() == 0
+    assert (traced.snapshots[1][0, ..., 3] > 0).sum() < 0.5 * (opacity > 0).sum()
+    np.testing.assert_array_equal(traced.snapshots[20], traced.images)
+
+
+def test_a_picture_seen_once_is_found_in_caches_from_before_there_were_views(small, tmp_path):
+    cache = RenderCache(tmp_path)
+    once = render(small, "last:1", cache=cache)
+    (entry,) = tmp_path.rglob("*.json")
+    asked = json.loads(entry.read_text())["recipe"]["settings"]
+    assert list(asked) == [
+        *("size", "steps", "parametrization", "transforms", "learning_rate", "optimizer", "betas", "schedule"),
+        *("precision", "seed", "snapshots"),
+    ]
+    assert once.provenance["settings"]["views"] == 1
+    for change in ({"views": 2}, {"alpha": "gradient"}):
+        other = render(small, "last:1", cache=cache, **change)
+        assert other.provenance["from_cache"] == 0
+        again = render(small, "last:1", cache=cache, **change)
+        assert again.provenance["from_cache"] == 1
+        np.testing.assert_array_equal(again.images, other.images)
+    assert render(small, "last:1", cache=cache, views=1, alpha=False).provenance["from_cache"] == 1
 
 
 def test_starting_from_an_image(small):
@@ -433,6 +535,9 @@ def test_provenance_says_everything_that_matters(small):
             InputError,
             "cannot start from an image",
         ),
+        ("block:1", {"views": 0}, InputError, "views is 0; expected 1 or more"),
+        ("block:1", {"alpha": "gradients"}, InputError, "alpha is 'gradients'; expected True or False or 'gradient'"),
+        ("block:1", {"alpha": "gradient", "parametrization": Alpha()}, InputError, "does not go with Alpha"),
         pytest.param("block:1", {"optimizer": "sgd"}, InputError, "optimizer is 'sgd'"),
         pytest.param("block:1", {"schedule": "linear"}, InputError, "schedule is 'linear'"),
         (TotalVariation(), {}, InputError, "does not look at any layer"),

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 
 import pellucid
 from pellucid.errors import InputError, TargetError
+from pellucid.features.images import MagnitudeConstrained
 from pellucid.features.objectives import Caricature, Difference, Likeness, Style, channel
-from pellucid.features.transforms import crops
+from pellucid.features.transforms import Noise, RandomCrop
 
 SETTINGS = {"size": 32, "steps": 40, "precision": "float32"}
 
@@ -154,10 +155,65 @@ def test_magnitude_constrained_renderings_rise(small):
     made = pellucid.render_magnitude_constrained(small, ["block:7", "last:1"], **SETTINGS)
     settings = made.provenance["settings"]
     assert settings["optimizer"] == "nadam"
-    assert settings["learning_rate"] == 1.0
-    assert settings["schedule"] == "constant"
-    assert [kind["kind"] for kind in settings["transforms"]] == [type(kind).__name__ for kind in crops()]
+    assert settings["views"] == 2
+    assert [kind["kind"] for kind in settings["transforms"]] == ["RandomCrop", "Scale", "Window", "Noise"]
     assert (made.objective[:, -10:].mean(1) > made.objective[:, :3].mean(1)).all()
+
+
+def test_magnitude_constrained_pictures_are_twice_as_large_as_what_the_network_sees(small):
+    made = pellucid.render_magnitude_constrained(small, "block:7", steps=2)
+    assert made.images.shape == (1, 64, 64, 3)
+    clear = pellucid.render_magnitude_constrained(small, "block:7", steps=2, alpha=True).images
+    assert clear.shape == (1, 64, 64, 4)
+    assert clear[..., 3].mean() > 0.2
+    np.testing.assert_allclose(clear[..., :3], made.images, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [None, 20, 32, (40, 50)])
+def test_magnitude_constrained_pictures_of_any_size_suit_networks_of_one(size):
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 8, stride=8), torch.nn.Flatten(), torch.nn.Linear(4 * 16, 5))
+    fixed = pellucid.wrap(module, size=32)
+    made = pellucid.render_magnitude_constrained(fixed, "2:3", size=size, steps=2)
+    assert made.images.shape[1:3] == (size if isinstance(size, tuple) else (size or 64, size or 64))
+    assert np.isfinite(made.objective).all()
+
+
+@pytest.mark.parametrize(("size", "shown"), [((64, 64), 1.0), ((40, 80), 0.5), ((80, 40), 0.5)])
+def test_what_the_network_sees_is_cut_from_the_picture_alone(small, size, shown):
+    made = pellucid.render_magnitude_constrained(small, "block:7", size=size, steps=1)
+    _, fit, window, _ = made.provenance["settings"]["transforms"]
+    height, width = (side * fit["factors"][0] for side in size)
+    assert window["size"] == [32, 32]
+    assert min(height, width) == 32
+    assert 32 * 32 / (height * width) == pytest.approx(shown)
+
+
+def test_magnitude_constrained_pictures_fire_their_units_where_one_small_crop_a_step_does_not():
+    model = pellucid.load()
+    units = [52, 200, 3]
+    goals = [f"mixed4d:{unit}" for unit in units]
+    made = pellucid.render_magnitude_constrained(model, goals, steps=48)
+    single = pellucid.render(
+        model,
+        goals,
+        steps=96,
+        parametrization=MagnitudeConstrained(),
+        transforms=(RandomCrop(0.25, 0.1), Noise(0.1)),
+        optimizer="nadam",
+        schedule="constant",
+        learning_rate=1.0,
+    )
+    peaks = []
+    for images in (made.images, single.images):
+        values = pellucid.record(model, torch.from_numpy(images).permute(0, 3, 1, 2), "mixed4d")["mixed4d"].values
+        peaks.append(values.reshape(len(units), -1, values.shape[-1]).max(1)[range(len(units)), units])
+    assert (peaks[0] > 1.5 * peaks[1]).all()
+
+
+@pytest.mark.parametrize("size", [0, 1, (64, 1)])
+def test_magnitude_constrained_pictures_have_sides(small, size):
+    with pytest.raises(InputError, match=r"size is .*; expected at least 2 px"):
+        pellucid.render_magnitude_constrained(small, "block:7", size=size)
 
 
 def mean_square(model, image: np.ndarray, layer: str) -> float:

@@ -23,6 +23,8 @@ from .transforms import Transform, apply_transforms, standard
 _REDIRECTED_STEPS = 16
 # Share of the steps over which the learning rate falls: see docs/design/speed.md for what was tried.
 _ANNEALED = 0.3
+# Share of a picture that is opaque where its opacity is told by the gradient.
+_OPAQUE = 0.2
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ class Settings:
     precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = 0
     snapshots: tuple[int, ...] = ()
+    views: int = 1
+    traced: bool = False
+    """Whether pictures get a fourth channel, opacity, by the gradient that reached each pixel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +76,7 @@ class Result:
 
     Args:
         images: float32 [images, channels, height, width] in [0, 1], on the CPU; jobs in order, copies side by side.
+            With `traced`, the last channel is opacity.
         objective: float32 [images, steps done].
         snapshots: for each step that was asked for and reached, the images after it.
         interrupted: whether Ctrl-C ended the work early.
@@ -146,9 +152,19 @@ def optimize(
 
     def worth(seen: Tensor, canvas: Tensor, opacity: Tensor | None) -> Tensor:
         grids = {name: grid.unbind(0) for name, grid in run_layers(seen).items()}
-        readings = [_Readings(part, canvas, opacity, grids, kept) for part in rows]
-        return torch.cat([job.objective.value(read) for job, read in zip(jobs, readings, strict=True)])
+        values = []
+        for first in range(0, len(seen), len(canvas)):
+            view = {name: each[first : first + len(canvas)] for name, each in grids.items()}
+            readings = [_Readings(part, canvas, opacity, view, kept) for part in rows]
+            values.append(torch.cat([job.objective.value(read) for job, read in zip(jobs, readings, strict=True)]))
+        return torch.stack(values).mean(0)
 
+    def finished() -> Tensor:
+        with torch.no_grad():
+            images = parametrization.decode(parameters, shape)
+            return (images if strength is None else torch.cat([images, _opacity(strength)], 1)).float().cpu()
+
+    strength: Tensor | None = None  # of the gradient at each pixel, summed over the steps
     history: list[Tensor] = []
     snapshots: dict[int, Tensor] = {}
     interrupted = False
@@ -158,32 +174,32 @@ def optimize(
                 group["lr"] = settings.learning_rate * _schedule(settings, step)
             picture = parametrization.decode(parameters, shape)
             canvas, opacity = _split(picture, shape)
-            shown = _on_background(canvas, opacity, generators)
-            transformed = apply_transforms(shown, settings.transforms, generators)
-            seen = transformed.view_as(transformed)  # what the network alone depends on, and no penalty of the canvas
+            seen = _views(canvas, opacity, settings, generators)
             evaluate = partial(worth, seen, canvas, opacity)
             values = evaluate()
             if not values.requires_grad:
                 raise InputError(f"the objective {jobs[0].objective!r} does not depend on the picture.")
             help_dead = step < _REDIRECTED_STEPS
-            *gradients, reached = torch.autograd.grad(
-                -values.sum(), [*parameters, seen], retain_graph=help_dead, allow_unused=True
+            *gradients, reached, arrived = torch.autograd.grad(
+                -values.sum(), [*parameters, seen, canvas], retain_graph=help_dead, allow_unused=True
             )
+            if settings.traced and arrived is not None:
+                traced = arrived.abs().mean(1, keepdim=True)
+                strength = traced if strength is None else strength + traced
             gradients = [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, gradients, strict=True)]
             if help_dead and reached is not None:
-                _revive(evaluate, parameters, gradients, (reached == 0).flatten(1).all(1))
+                asleep = (reached == 0).flatten(1).all(1).view(settings.views, -1).all(0)
+                _revive(evaluate, parameters, gradients, asleep)
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter.grad = gradient
             optimizer.step()
             history.append(values.detach())
             if step + 1 in settings.snapshots:
-                with torch.no_grad():
-                    snapshots[step + 1] = parametrization.decode(parameters, shape).float().cpu()
+                snapshots[step + 1] = finished()
             on_step(step + 1)
     except KeyboardInterrupt:
         interrupted = True
-    with torch.no_grad():
-        images = parametrization.decode(parameters, shape).float().cpu()
+    images = finished()
     count = len(images)
     objective = torch.stack(history, 1).float().cpu() if history else torch.zeros(count, 0)
     return Result(images, objective, snapshots, interrupted)
@@ -237,6 +253,22 @@ def _split(picture: Tensor, shape: Shape) -> tuple[Tensor, Tensor | None]:
     if picture.shape[1] == shape[0]:
         return picture, None
     return picture[:, : shape[0]], picture[:, shape[0]]
+
+
+def _views(canvas: Tensor, opacity: Tensor | None, settings: Settings, generators: Sequence[torch.Generator]) -> Tensor:
+    """All pictures after one draw of the transforms, then all after another, and so on."""
+    if settings.views > 1:
+        canvas = canvas.repeat(settings.views, 1, 1, 1)
+        opacity = None if opacity is None else opacity.repeat(settings.views, 1, 1)
+        generators = list(generators) * settings.views
+    transformed = apply_transforms(_on_background(canvas, opacity, generators), settings.transforms, generators)
+    return transformed.view_as(transformed)  # what the network alone depends on, and no penalty of the canvas
+
+
+def _opacity(strength: Tensor) -> Tensor:
+    """Opacity in [0, 1]: proportional to the strength, 1 where it is among the strongest fifth of its picture."""
+    full = strength.flatten(1).quantile(1 - _OPAQUE, 1).clamp(min=1e-30)
+    return (strength / full[:, None, None, None]).clamp(max=1)
 
 
 def _on_background(canvas: Tensor, opacity: Tensor | None, generators: Sequence[torch.Generator]) -> Tensor:

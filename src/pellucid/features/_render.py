@@ -48,7 +48,8 @@ def render(
     betas: tuple[float, float] | None = None,
     copies: int = 1,
     start: Tensor | np.ndarray | None = None,
-    alpha: bool = False,
+    views: int = 1,
+    alpha: bool | Literal["gradient"] = False,
     snapshots: Sequence[int] = (),
     precision: Precision = "auto",
     batch_size: int | None = None,
@@ -76,7 +77,11 @@ def render(
         copies: images for each target; with an objective that compares them (`objectives.Likeness`), optimized jointly.
         start: an image to start from, [channels, height, width] in [0, 1], instead of a random one; or one for each
             target, [targets, channels, height, width].
-        alpha: give the images a fourth channel, opacity, and let them leave transparent what does not matter.
+        views: draws of the transforms in which each image is seen at a step; its worth is their mean. The gradient is
+            steadier, and a step costs as much as so many.
+        alpha: give the images a fourth channel, opacity, and let them leave transparent what does not matter. With
+            `"gradient"` the images are those without opacity, and it tells where the objective's gradient went: its
+            absolute value at each pixel, summed over the steps, relative to what the strongest fifth exceeds.
         snapshots: steps after which to keep the images.
         precision: of the network's arithmetic. `auto` takes bfloat16 where the processor computes in it (CUDA, AMX,
             AVX512-BF16) and the network can be rewritten, float32 elsewhere.
@@ -111,6 +116,7 @@ def render(
         betas,
         alpha,
         snapshots,
+        views,
     )
     goals = list(targets) if isinstance(targets, Sequence) and not isinstance(targets, str) else [targets]
     named = [pair for goal in goals for pair in _expand(model, goal)]
@@ -119,7 +125,8 @@ def render(
     if copies < 1:
         raise InputError(f"copies is {copies}; expected 1 or more.")
     first = _start_images(model, start, settings, len(named))
-    jobs = [_job(model, objective, copies, image, alpha) for (_, objective), image in zip(named, first, strict=True)]
+    revealed = isinstance(settings.parametrization, Alpha) and bool(alpha)
+    jobs = [_job(model, objective, copies, image, revealed) for (_, objective), image in zip(named, first, strict=True)]
     settings = dataclasses.replace(settings, precision=_precision(precision, model))
     recipes = [[_recipe(model, job, settings, copy) for copy in range(copies)] for job in jobs]
 
@@ -200,7 +207,7 @@ def find_rendered(
         >>> find_rendered(model, [pellucid.Channel("8", 1)], cache=RenderCache("nowhere"))
         {}
     """
-    settings = _settings(model, size, steps, seed, None, None, None, "adam", "anneal", None, alpha, ())
+    settings = _settings(model, size, steps, seed, None, None, None, "adam", "anneal", None, alpha, (), 1)
     settings = dataclasses.replace(settings, precision=_precision("auto", model))
     found = {}
     for place, target in enumerate(targets):
@@ -222,17 +229,19 @@ def _settings(
     optimizer: Literal["adam", "nadam"],
     schedule: Literal["constant", "anneal"],
     betas: tuple[float, float] | None,
-    alpha: bool,
+    alpha: bool | Literal["gradient"],
     snapshots: Sequence[int],
+    views: int,
 ) -> Settings:
-    shape = model.size if size is None else (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
-    if min(shape) < 2:
-        raise InputError(f"size is {size}; expected at least 2 px.")
+    shape = height_and_width(model.size if size is None else size)
     if steps < 1:
         raise InputError(f"steps is {steps}; expected 1 or more.")
+    if views < 1:
+        raise InputError(f"views is {views}; expected 1 or more.")
     for name, value, known in (
         ("optimizer", optimizer, ("adam", "nadam")),
         ("schedule", schedule, ("constant", "anneal")),
+        ("alpha", alpha, (True, False, "gradient")),
     ):
         if value not in known:
             raise InputError(f"{name} is {value!r}; expected {' or '.join(map(repr, known))}.")
@@ -242,7 +251,9 @@ def _settings(
     if late:
         raise InputError(f"snapshot at step {late[0]} is outside 1 to {steps}.")
     chosen = parametrization or Fourier()
-    if alpha and not isinstance(chosen, Alpha):
+    if alpha == "gradient" and isinstance(chosen, Alpha):
+        raise InputError("alpha='gradient' does not go with Alpha, whose opacity is optimized.")
+    if alpha and alpha != "gradient" and not isinstance(chosen, Alpha):
         if not isinstance(chosen, Fourier):
             raise InputError(f"alpha goes with Fourier, not with {type(chosen).__name__}.")
         chosen = Alpha(chosen)
@@ -257,7 +268,17 @@ def _settings(
         schedule=schedule,
         seed=seed,
         snapshots=tuple(sorted(set(snapshots))),
+        views=views,
+        traced=alpha == "gradient",
     )
+
+
+def height_and_width(size: int | tuple[int, int]) -> tuple[int, int]:
+    """Both sides of an image, px, of which one may be given for both."""
+    shape = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+    if min(shape) < 2:
+        raise InputError(f"size is {size}; expected at least 2 px.")
+    return shape
 
 
 def _learning_rate(parametrization: Parametrization, steps: int, schedule: str) -> float:
@@ -330,13 +351,17 @@ def fast_bfloat16(device: torch.device) -> bool:
 
 def _recipe(model: Model, job: Job, settings: Settings, copy: int) -> dict[str, Any]:
     """Everything that one image depends on."""
+    asked = describe(settings)
+    for name in ("views", "traced"):  # settings that came later: at their default, pictures made before are still found
+        if getattr(settings, name) == getattr(Settings, name):
+            del asked[name]
     recipe = {
         "engine": 1,  # raised when the same recipe would give other pictures
         "model": model.digest,
         "objective": to_json(job.objective),
         "copies": job.copies,
         "copy": copy,
-        "settings": describe(settings),
+        "settings": asked,
     }
     if job.start is not None:
         recipe["start"] = hashlib.sha256(job.start.cpu().contiguous().numpy().tobytes()).hexdigest()[:32]
@@ -406,8 +431,8 @@ def _render_missing(
     total = sum(jobs[index].copies for index in missing) * settings.steps
     finished = 0
     for layers, indices in groups.items():
-        fitted = _fitted(model, layers, settings)
-        network = _network(model, layers, settings.size if fitted is settings else model.size, settings, remarks)
+        fitted, size = _fitted(model, layers, settings)
+        network = _network(model, layers, size, settings, remarks)
         # Neighbouring channels lie in the same branch of a block, and a batch computes only the branches it needs.
         queue = sorted(indices, key=lambda index: (_channels(jobs[index], layers), index))
         copies = jobs[queue[0]].copies
@@ -442,19 +467,22 @@ def _render_missing(
             finished += len(batch) * copies * settings.steps
 
 
-def _fitted(model: Model, layers: Sequence[str], settings: Settings) -> Settings:
-    """The settings, with a last transform to the model's own size where its layers take no other (transformers)."""
+def _fitted(model: Model, layers: Sequence[str], settings: Settings) -> tuple[Settings, tuple[int, int]]:
+    """The settings, with a last transform to the model's own size where its layers take no other (transformers).
+
+    And a size that the network can run at.
+    """
     probe = torch.full((1, model.input_channels, *settings.size), 0.5)
     seen = apply_transforms(probe, settings.transforms, [torch.Generator().manual_seed(0)])
     if tuple(seen.shape[2:]) == model.size:
-        return settings
+        return settings, model.size
     try:
         with torch.no_grad():
             run(model, seen, layers)
     except ModelError:
         fit = (Scale((model.size[0] / settings.size[0],)), Window(model.size))
-        return dataclasses.replace(settings, transforms=(*settings.transforms, *fit))
-    return settings
+        return dataclasses.replace(settings, transforms=(*settings.transforms, *fit)), model.size
+    return settings, settings.size
 
 
 def _network(
@@ -488,7 +516,7 @@ def _title(layers: Sequence[str], model: Model) -> str:
 
 
 def _batch_size(model: Model, settings: Settings) -> int:
-    pixels = settings.size[0] * settings.size[1]
+    pixels = settings.size[0] * settings.size[1] * settings.views
     if model.device.type == "cuda":
         # About 1.2 kB for each pixel and image at GoogLeNet's width in bfloat16, twice that in float32; half the free
         # memory leaves room for wider networks, and running out halves the batch.

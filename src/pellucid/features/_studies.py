@@ -9,11 +9,11 @@ from torch import Tensor
 
 from ..models import Model, borrowed
 from ..record import run
-from ._render import Goal, render
+from ._render import Goal, height_and_width, render
 from ._rendering import Rendering
 from .images import Fourier, MagnitudeConstrained, Shared
 from .objectives import Alignment, Caricature, Difference, Interpolation, Likeness, Magnitude, Style, as_objective
-from .transforms import Jitter, Transform, Window, crops
+from .transforms import Jitter, Scale, Transform, Window, crops
 
 
 def render_diverse(
@@ -170,29 +170,44 @@ def render_style(
 
 
 def render_magnitude_constrained(
-    model: Model, targets: Goal | Sequence[Goal], *, steps: int = 256, **settings: Any
+    model: Model,
+    targets: Goal | Sequence[Goal],
+    *,
+    size: int | tuple[int, int] | None = None,
+    views: int = 2,
+    alpha: bool = False,
+    **settings: Any,
 ) -> Rendering:
     """Images with the spectrum of natural photos, of which only the phase is optimized (MACO, arXiv 2306.06805).
 
-    The published settings: NAdam at learning rate 1.0, 256 steps, crops of about a quarter of the side, noise of 0.1.
+    The network sees crops of half the side, scaled to its own size, `views` of them at each step, with noise. NAdam,
+    annealed. Published are crops of a quarter of the side, 6 to 32 at each step, at a constant learning rate of 1.0;
+    what that costs and gives: `docs/methods.md`.
 
     Args:
         targets: as for `render`.
-        steps: of the optimizer.
+        size: height and width of the images, px; by default twice the model's own, of which a crop is as large as what
+            the network sees.
+        views: crops at each step; cost grows with it, and hardly with `size`.
+        alpha: give the images a fourth channel, opacity, by the gradient that reached each pixel; see `render`.
         settings: passed on to `render`.
 
     Example:
         >>> pellucid.render_magnitude_constrained(model, "8:1", size=32, steps=4).images.shape
         (1, 32, 32, 3)
     """
+    height, width = height_and_width((2 * model.size[0], 2 * model.size[1]) if size is None else size)
+    crop, *rest = crops()
+    # A crop is enlarged to the picture's size: from there to the network's, whose sides it covers.
+    fit = (Scale((max(model.size[0] / height, model.size[1] / width),)), Window(model.size))
     for name, value in (
         ("parametrization", MagnitudeConstrained()),
-        ("transforms", crops()),
+        ("transforms", (crop, *fit, *rest)),
         ("optimizer", "nadam"),
-        ("schedule", "constant"),
     ):
         settings.setdefault(name, value)
-    return render(model, targets, steps=steps, **settings)
+    opacity = "gradient" if alpha else False
+    return render(model, targets, size=(height, width), views=views, alpha=opacity, **settings)
 
 
 _STEADY: tuple[Transform, ...] = (Jitter(2), Jitter(2))

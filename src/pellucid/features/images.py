@@ -214,10 +214,14 @@ _NATURAL_SPECTRUM = ((0.148, 1.238), (0.188, 1.021), (0.263, 0.969))
 class MagnitudeConstrained:
     """Only the phase of the spectrum is optimized; its magnitude is that of natural photos (MACO, arXiv 2306.06805).
 
-    Meant for `optimizer="nadam"` at learning rate 1.0 with `transforms.crops()`: `render_magnitude_constrained`.
+    Meant for `optimizer="nadam"` and several views of crops at each step: `render_magnitude_constrained`.
+
+    Args:
+        contrast: standard deviation of the picture before colours, at any size; photos have 1.3 to 1.8 of it.
     """
 
-    learning_rate: ClassVar[float] = 1.0
+    contrast: float = 1.0
+    learning_rate: ClassVar[float] = 0.3
     betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
 
     def start(self, shape: Shape, copies: int, generator: torch.Generator) -> list[Tensor]:
@@ -232,6 +236,10 @@ class MagnitudeConstrained:
         fits = _NATURAL_SPECTRUM if channels == 3 else (_NATURAL_SPECTRUM[0],) * channels
         magnitude = torch.stack([amplitude / frequency**decay for amplitude, decay in fits]).to(phase)
         magnitude[:, 0, 0] = 0  # mid-grey on average
+        twice = torch.full((width // 2 + 1,), 2.0)  # but for the columns that a real picture's spectrum holds once
+        twice[[0, -1] if width % 2 == 0 else [0]] = 1
+        deviation = ((magnitude.square() * twice.to(phase)).sum() / (channels * height * width)).sqrt()
+        magnitude = magnitude * (self.contrast / deviation)
         return to_colours(torch.fft.irfft2(torch.polar(magnitude, phase), s=(height, width), norm="ortho"))
 
 

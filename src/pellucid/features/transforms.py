@@ -105,13 +105,13 @@ def standard() -> tuple[Transform, ...]:
 
 
 def crops() -> tuple[Transform, ...]:
-    """The transforms of magnitude-constrained rendering: crops of about a quarter of the side, noise of 0.1.
+    """The transforms of magnitude-constrained rendering: crops of about half the side, noise of 0.1.
 
     Example:
         >>> crops()[0]
-        RandomCrop(mean=0.25, deviation=0.1)
+        RandomCrop(mean=0.5, deviation=0.1)
     """
-    return (RandomCrop(0.25, 0.1), Noise(0.1))
+    return (RandomCrop(0.5, 0.1), Noise(0.1))
 
 
 def apply_transforms(images: Tensor, transforms: Sequence[Transform], generators: Sequence[torch.Generator]) -> Tensor:
