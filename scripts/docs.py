@@ -38,6 +38,7 @@ PARTS = {
     "record": "Reading activations",
     "features": "Feature visualization",
     "features.images": "What an image is made of: parametrizations",
+    "features.meshes": "Solids with a texture",
     "features.objectives": "What is maximized",
     "features.transforms": "What an image has to withstand",
     "attribution": "What a layer's units add to a decision",

@@ -18,7 +18,7 @@ import pellucid
 
 PARTS = (
     *("models", "record", "targets", "features", "attribution", "groups", "trust", "explain", "store", "pictures"),
-    *("figures", "errors"),
+    *("features.meshes", "figures", "errors"),
 )
 
 

@@ -20,9 +20,11 @@ from .explain import Explanation as Explanation, explain as explain
 from .features import (
     ActivationGrid as ActivationGrid,
     Rendering as Rendering,
+    TexturedMesh as TexturedMesh,
     dream as dream,
     images as images,
     load_rendering as load_rendering,
+    meshes as meshes,
     objectives as objectives,
     render as render,
     render_accentuation as render_accentuation,
@@ -33,6 +35,8 @@ from .features import (
     render_inversion as render_inversion,
     render_magnitude_constrained as render_magnitude_constrained,
     render_style as render_style,
+    render_texture as render_texture,
+    render_texture_style as render_texture_style,
     transforms as transforms,
 )
 from .groups import (

@@ -1,6 +1,6 @@
 """Feature visualization: images that make a unit fire."""
 
-from . import images as images, objectives as objectives, transforms as transforms
+from . import images as images, meshes as meshes, objectives as objectives, transforms as transforms
 from ._dream import dream as dream
 from ._grid import ActivationGrid as ActivationGrid, cut_out as cut_out, preview_grid as preview_grid
 from ._render import find_rendered as find_rendered, render as render
@@ -14,4 +14,9 @@ from ._studies import (
     render_inversion as render_inversion,
     render_magnitude_constrained as render_magnitude_constrained,
     render_style as render_style,
+)
+from ._textures import (
+    TexturedMesh as TexturedMesh,
+    render_texture as render_texture,
+    render_texture_style as render_texture_style,
 )

@@ -78,12 +78,14 @@ class Result:
         images: float32 [images, channels, height, width] in [0, 1], on the CPU; jobs in order, copies side by side.
             With `traced`, the last channel is opacity.
         objective: float32 [images, steps done].
+        parameters: of the parametrization, from which the images were decoded; on the CPU.
         snapshots: for each step that was asked for and reached, the images after it.
         interrupted: whether Ctrl-C ended the work early.
     """
 
     images: Tensor
     objective: Tensor
+    parameters: list[Tensor]
     snapshots: dict[int, Tensor]
     interrupted: bool
 
@@ -202,7 +204,7 @@ def optimize(
     images = finished()
     count = len(images)
     objective = torch.stack(history, 1).float().cpu() if history else torch.zeros(count, 0)
-    return Result(images, objective, snapshots, interrupted)
+    return Result(images, objective, [each.detach().cpu() for each in parameters], snapshots, interrupted)
 
 
 def _revive(
@@ -214,8 +216,9 @@ def _revive(
     with RedirectedReLUs():
         redirected = torch.autograd.grad(-evaluate().sum(), parameters)
     for index, gradient in enumerate(redirected):
-        if len(gradient) == len(dead):
-            mask = dead.view(-1, *[1] * (gradient.ndim - 1))
+        if len(dead) % len(gradient) == 0:
+            # What images share is dead only if all of them are.
+            mask = dead.view(len(gradient), -1).all(1).view(-1, *[1] * (gradient.ndim - 1))
             gradients[index] = torch.where(mask, gradient, gradients[index])
 
 

@@ -396,6 +396,9 @@ def describe(settings: Settings) -> dict[str, Any]:
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             fields = {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
             return {"kind": type(value).__name__, **fields}
+        if isinstance(value, np.ndarray):
+            digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()[:32]
+            return {"shape": list(value.shape), "dtype": str(value.dtype), "sha256": digest}
         return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
     return {field.name: plain(getattr(settings, field.name)) for field in dataclasses.fields(settings)}

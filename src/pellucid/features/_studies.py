@@ -7,12 +7,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import InputError
 from ..models import Model, borrowed
 from ..record import run
 from ._render import Goal, height_and_width, render
 from ._rendering import Rendering
 from .images import Fourier, MagnitudeConstrained, Shared
-from .objectives import Alignment, Caricature, Difference, Interpolation, Likeness, Magnitude, Style, as_objective
+from .objectives import (
+    Alignment,
+    Caricature,
+    Difference,
+    Interpolation,
+    Likeness,
+    Magnitude,
+    Objective,
+    Style,
+    Sum,
+    as_objective,
+)
 from .transforms import Jitter, Scale, Transform, Window, crops
 
 
@@ -157,9 +169,7 @@ def render_style(
         >>> pellucid.render_style(model, torch.rand(3, 40, 40), ["6"], size=32, steps=4).images.shape
         (1, 32, 32, 3)
     """
-    objective = -style_weight * Style(layers[0], _reference(model, style, layers[0])[1])
-    for layer in layers[1:]:
-        objective = objective - style_weight * Style(layer, _reference(model, style, layer)[1])
+    objective = style_weight * style_objective(model, style, layers)
     if content is None:
         return render(model, objective, **settings)
     place = content_layer or layers[-1]
@@ -210,7 +220,23 @@ def render_magnitude_constrained(
     return render(model, targets, size=(height, width), views=views, alpha=opacity, **settings)
 
 
-_STEADY: tuple[Transform, ...] = (Jitter(2), Jitter(2))
+def style_objective(
+    model: Model, style: Tensor | np.ndarray, layers: Sequence[str], *, together: bool = False
+) -> Objective:
+    """Minus the distance of some layers' Gram matrices from those of an image: what `render_style` maximizes.
+
+    Args:
+        style: [channels, height, width], sRGB in [0, 1]; any size.
+        layers: whose Gram matrices are compared.
+        together: as in `objectives.Style`.
+    """
+    if not layers:
+        raise InputError("style needs at least one layer.")
+    parts = [-Style(name, _reference(model, style, name)[1], together) for name in layers]
+    return Sum(tuple(parts)) if len(parts) > 1 else parts[0]
+
+
+STEADY: tuple[Transform, ...] = (Jitter(2), Jitter(2))
 
 
 def _reference(model: Model, image: Tensor | np.ndarray, layer: str) -> tuple[Tensor, np.ndarray]:
@@ -226,6 +252,6 @@ def _from_reference(
 ) -> Rendering:
     """Render at the picture's size; a jitter by less than a stride, undone on average, keeps things in their place."""
     settings.setdefault("size", tuple(picture.shape[1:]))
-    settings.setdefault("transforms", (*_STEADY, Window()))
+    settings.setdefault("transforms", (*STEADY, Window()))
     settings.setdefault("parametrization", Fourier())
     return render(model, objective, start=picture if from_image else None, **settings)

@@ -478,12 +478,24 @@ class Style(_ToReference):
     """Mean absolute difference of a layer's Gram matrix from that of `reference` [channels, rows, columns].
 
     The reference may have another size than the picture. Subtract it to give the picture that texture.
+
+    Args:
+        together: compare the mean over the images of a job, where they are opaque, so that all of them have the texture
+            together and not each on its own: for views of one thing.
     """
+
+    together: bool = False
 
     def value(self, readings: Readings) -> Tensor:
         grid = readings.grid(self.layer)
         wanted = _gram(torch.from_numpy(self.reference).to(grid)[None])
-        return (_gram(grid) - wanted).abs().mean((1, 2)) / wanted.abs().mean().clamp(min=1e-12)
+        if self.together:
+            opacity = F.adaptive_avg_pool2d(readings.opacity[:, None].to(grid), (grid.shape[2], grid.shape[3]))
+            mean = _gram(grid * opacity.sqrt()).mean(0) / opacity.mean().clamp(min=1e-6)
+            gram = mean.expand(len(grid), -1, -1)
+        else:
+            gram = _gram(grid)
+        return (gram - wanted).abs().mean((1, 2)) / wanted.abs().mean().clamp(min=1e-12)
 
 
 def channel(layer: str, index: int) -> Objective:
