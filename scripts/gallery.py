@@ -117,6 +117,18 @@ GALLERY = [
         "What the channels do not need is left transparent.",
     ),
     Entry(
+        "solids",
+        "Textures of solids",
+        """
+        solids = [pellucid.meshes.torus_knot(), pellucid.meshes.vase()]
+        places = [pellucid.meshes.Camera(azimuth, 15) for azimuth in (20, 140, 260)]
+        made = [pellucid.render_texture(model, "mixed4d:68", solid, views=8, steps=96) for solid in solids]
+        shown = np.concatenate([each.look(places, 192) for each in made])
+        """,
+        6,
+        "One channel on a knot and on a vase, from three sides from which neither was optimized.",
+    ),
+    Entry(
         "caricature",
         "A photo, and what four layers made of it",
         """
