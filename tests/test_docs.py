@@ -19,7 +19,7 @@ pytest.importorskip("griffe", reason="needs the docs extra")
 pytest.importorskip("zensical", reason="needs the docs extra")
 
 from scripts import docs, gallery, notebook_pages
-from scripts.griffe_examples import _without_links
+from scripts.griffe_examples import _linked
 from tests.browsers import chromium
 
 # The pages whose code is run from top to bottom.
@@ -178,8 +178,10 @@ def test_commands_are_all_there():
         assert f"## {' '.join(path)}\n" in text
 
 
-def test_shapes_are_no_links():
-    assert _without_links("[rows][columns] and `x[0][1]`") == r"[rows]\[columns] and `x[0][1]`"
+def test_papers_are_links_and_shapes_are_not():
+    assert _linked("[rows][columns] and `x[0][1]`") == r"[rows]\[columns] and `x[0][1]`"
+    assert _linked("(arXiv 2306.04719).") == "([arXiv 2306.04719](https://arxiv.org/abs/2306.04719))."
+    assert _linked("doi 10.23915/distill.00012.") == "[doi 10.23915/distill.00012](https://doi.org/10.23915/distill.00012)."
 
 
 def test_pages_say_nothing_of_where_they_were_made():

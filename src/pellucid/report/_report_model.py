@@ -93,7 +93,7 @@ def report_model(
         raise InputError(f"{len(survey)} images are too few to judge a model by; give {_FEWEST_IMAGES} or more.")
     remarks = list(survey.remarks)
     some = np.sort(np.random.default_rng(seed).permutation(len(survey))[:photos])
-    chosen = [Exemplar(survey.images.keys[survey.numbers[at]], int(survey.numbers[at]), 0.0, 0, 0) for at in some]
+    chosen = survey.numbers[some].tolist()
     found = {}
     for name in names:
         layer = model.layer(name)
@@ -108,7 +108,7 @@ def report_model(
         with _timed(seconds, f"renderings:{name}"):
             rendering, whole = _judged(model, layer, drawn, survey, seed, cache, progress)
         with _timed(seconds, f"methods:{name}"):
-            loaded = survey.load(chosen, model) if chosen else torch.empty(0)
+            loaded = survey.load_numbers(chosen, model) if chosen else torch.empty(0)
             agreements = []
             for number, image in enumerate(loaded):
                 agreements.append(measure_agreement(model, image, name, _GROUPS, seed + number))
@@ -136,7 +136,7 @@ def report_model(
     return ModelReport(
         model=model,
         images=len(survey),
-        photos=tuple(each.key for each in chosen),
+        photos=tuple(survey.images.keys[number] for number in chosen),
         layers=found,
         remarks=tuple(remarks),
         settings={

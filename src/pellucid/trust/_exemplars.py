@@ -1,6 +1,6 @@
 """Which natural images make a unit fire, and where: one pass over the images for all units of a layer."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -140,7 +140,11 @@ class Survey:
 
     def load(self, exemplars: Sequence[Exemplar], model: Model) -> Tensor:
         """float32 [n, channels, height, width] in [0, 1]: the exemplars' images as the model sees them."""
-        images = [self.images.load(each.number, model.size, model.input_channels) for each in exemplars]
+        return self.load_numbers([each.number for each in exemplars], model)
+
+    def load_numbers(self, numbers: Iterable[int], model: Model) -> Tensor:
+        """The same for images by their place in the source."""
+        images = [self.images.load(int(number), model.size, model.input_channels) for number in numbers]
         return torch.from_numpy(np.stack(images)).float() / 255
 
     def _read(self, unit: Feature) -> tuple[np.ndarray, np.ndarray]:

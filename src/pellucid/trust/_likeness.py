@@ -1,4 +1,4 @@
-"""How alike things are, on a scale whose ends are measured: 0 other units' photos, 1 the unit's own."""
+"""How alike things are, on a scale whose ends are measured: 0 other photos, 1 the unit's own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ class Likeness:
     """How like a unit's exemplars something is.
 
     Args:
-        value: 1 for as like as the exemplars are to one another, 0 for no more like than to those of other units.
-        control: what the other unit reaches whose exemplars it is most like, but for one in twenty.
-        cosine, others: its mean cosine with the exemplars, and with those of other units.
-        own, apart: mean cosine of the exemplars with one another (median over them), and with those of other units.
-        tells: whether the scale means anything: exemplars are more like one another than like nearly all other units'.
+        value: 1 for as like as the exemplars are to one another, 0 for no more like than to the other sets.
+        control: what the set reaches that it is most like, but for one in twenty.
+        cosine, others: its mean cosine with the exemplars, and with the other sets.
+        own, apart: mean cosine of the exemplars with one another (median over them), and with the other sets.
+        tells: whether the scale means anything: exemplars are more like one another than like nearly all other sets.
     """
 
     value: float
@@ -37,12 +37,12 @@ def directions(vectors: np.ndarray) -> np.ndarray:
 
 
 def likeness(vectors: np.ndarray, exemplars: np.ndarray, others: Sequence[np.ndarray]) -> Likeness:
-    """How like a unit's exemplars some vectors are, beside other units' exemplars.
+    """How like a unit's exemplars some vectors are, beside others that they need not be like.
 
     Args:
         vectors: of what is judged, [n, channels]; n likenesses are averaged.
         exemplars: of the unit, at least 2, [k, channels].
-        others: the same for other units, at least 1.
+        others: at least 1 set of others, each [m, channels]: other units' exemplars, or a photo by chance.
 
     Example:
         >>> likeness(np.eye(1, 3), np.eye(3)[[0, 0]], [np.eye(3)[[1, 2]]]).value

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..models import Layer
 from ._evidence import Evidence, as_said
+from ._exemplars import Feature
 from ._likeness import Likeness, directions, kinds, likeness
 from ._routes import Routes
 
@@ -19,6 +20,11 @@ _ALIKE = 0.5
 # All other comparisons scatter more, and speak against a picture only where they leave no doubt.
 _UNLIKE = 0.25
 _HIGH, _LOW = 0.95, 0.5
+# Photos by chance are compared in so many sets: one alone may happen to be of what the unit detects.
+_SETS = 8
+# A unit's own channel in the layer before has more than this of the route's length only where that is passed on: in a
+# residual stream .79 and more, elsewhere .05 and less (DeiT-Tiny, InceptionV1, the embedded network).
+_PASSED_ON = 0.5
 
 
 @dataclass(frozen=True)
@@ -95,16 +101,27 @@ def identification_evidence(
     return _beside(about, IDENTIFICATION, share, control, said)
 
 
-def likeness_evidence(about: str, what: str, layer: str, like: Likeness, headline: bool) -> RenderingEvidence:
+def likeness_evidence(
+    about: str, what: Literal["path", "route"], layer: str, like: Likeness, headline: bool, silent: bool, beyond: bool
+) -> RenderingEvidence:
+    """What a likeness says.
+
+    Args:
+        headline: whether it speaks against the picture, too, where this is neither like nor unlike.
+        silent: whether the unit does not fire on the picture.
+        beyond: whether compared is what goes beyond photos by chance, see `compare_routes`.
+    """
+    others, says_so = ("photos by chance", "beyond what any photo does, ") if beyond else ("other units' photos", "")
     numbers = (
-        f"likeness {as_said(like.cosine)}, of those photos to one another {as_said(like.own)}, to other units' photos "
+        f"{says_so}likeness {as_said(like.cosine)}, of those photos to one another {as_said(like.own)}, to {others} "
         f"{as_said(like.others)}"
     )
     alike, unlike = like.value >= _ALIKE, like.value < (_ALIKE if headline else _UNLIKE)
     if not like.tells:
         said = (
             f"This says nothing here: in {layer}, the photos that fire the unit are no more like one another "
-            f"({as_said(like.own)}) than like some other unit's ({as_said(like.apart)} on average)."
+            f"({as_said(like.own)}) than like some of {others} "
+            f"({as_said(like.apart)} on average)."
         )
     elif not alike and not unlike:
         said = f"In {layer}, the picture is neither like nor unlike the photos that fire the unit: {numbers}."
@@ -115,7 +132,7 @@ def likeness_evidence(about: str, what: str, layer: str, like: Likeness, headlin
         )
     elif alike:
         said = f"The picture fires the unit through the same channels of {layer} as photos do: {numbers}."
-    elif like.cosine == like.others == 0:
+    elif silent:
         said = f"The unit does not fire on this picture, while on photos it does so through channels of {layer}."
     else:
         said = f"The picture fires the unit through other channels of {layer} than photos do: {numbers}."
@@ -131,12 +148,16 @@ def likeness_evidence(about: str, what: str, layer: str, like: Likeness, headlin
     )
 
 
-def spread_evidence(about: str, layer: str, seen: Routes, own: Routes, others: Sequence[Routes]) -> RenderingEvidence:
-    """Whether pictures of one unit agree with one another, on the scale of its exemplars."""
-    routes = directions(seen.routes[layer])
-    among = routes @ routes.T
-    mean = float(among[np.triu_indices(len(among), 1)].mean())
-    like = compare("route", layer, seen, own, others)
+def spread_evidence(
+    about: str, layer: str, seen: Routes, own: Routes, others: Sequence[Routes], usual: Routes | None
+) -> RenderingEvidence:
+    """Whether pictures of one unit agree with one another, on the scale of its exemplars (see `compare_routes`)."""
+    routes = directions(seen.routes[layer] - (0 if usual is None else usual.routes[layer].mean(0)))
+    mean = _among(routes)
+    like = compare_routes(layer, seen, own, others, usual)
+    beyond, theirs = (
+        ("", "other units' photos") if usual is None else ("beyond what any photo does, ", "photos by chance")
+    )
     value = (mean - like.others) / (like.own - like.apart) if like.tells else 0.0
     alike = value >= _ALIKE
     return RenderingEvidence(
@@ -147,7 +168,7 @@ def spread_evidence(about: str, layer: str, seen: Routes, own: Routes, others: S
         says="nothing" if not like.tells else "for" if alike else "against",
         sentence=ending(
             f"The {len(routes)} pictures of this unit fire it through {'the same' if alike else 'different'} channels "
-            f"of {layer}: likeness {as_said(mean)} to one another, to other units' photos {as_said(like.others)}.",
+            f"of {layer}: {beyond}likeness {as_said(mean)} to one another, to {theirs} {as_said(like.others)}.",
             not like.tells,
         ),
     )
@@ -189,10 +210,40 @@ def meanings_evidence(about: str, layer: str, seen: Routes, own: Routes, others:
     )
 
 
-def compare(what: str, layer: str, seen: Routes, own: Routes, others: Sequence[Routes]) -> Likeness:
-    if what == "route":
+def is_passed_on(unit: Feature, routes: np.ndarray, channels: int) -> bool:
+    """Whether a layer adds to what an earlier one has in the same channel, so that most of the route runs there.
+
+    Args:
+        unit: a channel, or else never.
+        routes: of its exemplars, [n, channels of the earlier layer].
+        channels: of the unit's own layer.
+    """
+    if unit.index < 0 or routes.shape[1] != channels:
+        return False
+    return bool(np.median(np.abs(directions(routes)[:, unit.index])) > _PASSED_ON)
+
+
+def compare_routes(layer: str, seen: Routes, own: Routes, others: Sequence[Routes], usual: Routes | None) -> Likeness:
+    """How like the exemplars' routes are.
+
+    Args:
+        others: other units on their own exemplars: what 0 is on the scale.
+        usual: the same unit on photos by chance, where what it does on any photo drowns the rest: that, on average, is
+            taken away, and what 0 is on the scale are they.
+    """
+    if usual is None:
         return likeness(seen.routes[layer], own.routes[layer], [each.routes[layer] for each in others])
-    # What all photos share says nothing: states are told apart by how they differ from the mean photo.
+    mean = usual.routes[layer].mean(0)
+    first, second, rest = (each.routes[layer] - mean for each in (seen, own, usual))
+    return likeness(first, second, np.array_split(rest, _SETS))
+
+
+def compare_states(layer: str, seen: Routes, own: Routes, others: Sequence[Routes]) -> Likeness:
+    """How like the exemplars' activations are, beyond what the photos of all units share.
+
+    Args:
+        others: other units on their own exemplars.
+    """
     photos = np.concatenate([each.states[layer] for each in others])
     mean, deviation = photos.mean(0), np.maximum(photos.std(0), 1e-6)
     first, second, *rest = ((each.states[layer] - mean) / deviation for each in (seen, own, *others))

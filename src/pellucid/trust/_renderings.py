@@ -18,9 +18,11 @@ from ._rendered import as_target, pictures_of, scramble, units_of
 from ._rendering_evidence import (
     RenderingEvidence,
     activation_evidence,
-    compare,
+    compare_routes,
+    compare_states,
     ending,
     identification_evidence,
+    is_passed_on,
     likeness_evidence,
     meanings_evidence,
     spread_evidence,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 _EXEMPLARS = 16
 _CONTROLS = 16
 _FEWEST_IMAGES = 24
+_BY_CHANCE = 32
 
 
 def judge_renderings(
@@ -56,6 +59,8 @@ def judge_renderings(
     scattered) and other units' exemplars.
 
     Likeness is a cosine, scaled so that the unit's exemplars among one another give 1 and other units' exemplars 0.
+    Where an earlier layer passes the unit's own channel on (a residual stream), nearly all of the route runs there,
+    whatever the picture; compared is then what goes beyond the mean of photos by chance, and these give 0.
     The route through the last layer before the unit is the headline, named `same cause as on photos`.
 
     Args:
@@ -119,6 +124,8 @@ class PhotosOfUnits:
         self._layers = layers
         self._before: dict[str, list[str]] = {}
         self._routes: dict[Feature, Routes] = {}
+        self._usual: dict[Feature, Routes] = {}
+        self._by_chance: Tensor | None = None
 
     def before(self, layer: Layer) -> list[str]:
         """The earlier layers to compare in."""
@@ -134,6 +141,20 @@ class PhotosOfUnits:
             layers = self.before(self.model.layer(unit.layer))
             self._routes[unit] = read_routes(self.model, loaded, [unit] * len(loaded), layers)
         return self._routes[unit]
+
+    def usual(self, unit: Feature, layer: str) -> Routes | None:
+        """What photos by chance do to the unit, where an earlier layer passes the same channel on to it."""
+        if not is_passed_on(unit, self.of(unit).routes[layer], self.model.layer(unit.layer).channels):
+            return None
+        if self._by_chance is None:
+            some = np.random.default_rng(self.seed).permutation(len(self.survey))[:_BY_CHANCE]
+            self._by_chance = self.survey.load_numbers(self.survey.numbers[some], self.model)
+        if unit not in self._usual:
+            units = [unit] * len(self._by_chance)
+            self._usual[unit] = read_routes(
+                self.model, self._by_chance, units, self.before(self.model.layer(unit.layer))
+            )
+        return self._usual[unit]
 
     def of_others(self, unit: Feature) -> list[Routes]:
         """The same for other units of its layer, by chance."""
@@ -224,16 +245,19 @@ class _InLayer:
                 found.append(identification_evidence(about, float(raised[place]), control, self.layer, others_are))
             if not others:
                 continue
+            silent = values[place] <= 0
             for name in self.layers:
-                for what in ("path", "route"):
-                    like = compare(what, name, seen[[place]], own, others)
-                    last = what == "route" and name == self.layers[-1]
-                    found.append(likeness_evidence(about, what, name, like, last))
+                path = compare_states(name, seen[[place]], own, others)
+                found.append(likeness_evidence(about, "path", name, path, False, silent, False))
+                usual, headline = self.photos.usual(unit, name), name == self.layers[-1]
+                route = compare_routes(name, seen[[place]], own, others, usual)
+                found.append(likeness_evidence(about, "route", name, route, headline, silent, usual is not None))
         if others and self.layers:
+            last = self.layers[-1]
             about = f"rendering:{re.sub('~[0-9]+$', '', next(iter(texts.values())))}"
             if len(texts) > 1:
-                found.append(spread_evidence(about, self.layers[-1], seen, own, others))
-            found.append(meanings_evidence(about, self.layers[-1], seen, own, others))
+                found.append(spread_evidence(about, last, seen, own, others, self.photos.usual(unit, last)))
+            found.append(meanings_evidence(about, last, seen, own, others))
         return found
 
 
