@@ -63,6 +63,7 @@ _WAYS: dict[str, dict[str, Any]] = {
     "CPPN": {"parametrization": CPPN()},
     "MagnitudeConstrained": {"magnitude": True},
     "MagnitudeConstrained, twice the steps": {"magnitude": True, "longer": 2},
+    "MagnitudeConstrained, half the side": {"magnitude": True, "own_size": True},
 }
 _OTHER, _SHUFFLED, _PHOTO = "control: picture of another unit", "control: shuffled weights", "photo"
 _VERDICTS = {"holds": holding, "misleading": misleading}
@@ -85,7 +86,9 @@ def loaded(name: str, data: Path) -> Model:
 
 def rendered(model: Model, layer: str, units: Sequence[int], steps: int, seed: int, way: dict[str, Any]) -> Pictures:
     """Pictures of some channels of a layer, opacity laid over grey."""
-    settings = {name: value for name, value in way.items() if name not in ("longer", "magnitude")}
+    settings = {name: value for name, value in way.items() if name not in ("longer", "magnitude", "own_size")}
+    if way.get("own_size"):
+        settings["size"] = model.size
     render = pellucid.render_magnitude_constrained if way.get("magnitude") else pellucid.render
     started = time.process_time()
     goals = [f"{layer}:{unit}" for unit in units]
@@ -176,12 +179,16 @@ def compare(model: Model, name: str, layer: str, survey: Survey, options: argpar
     nth = [survey.exemplars(as_feature(model, f"{layer}:{unit}"), _EXEMPLARS + 1)[-1] for unit in units]
     pictures[_PHOTO] = survey.load(nth, model).permute(0, 2, 3, 1).numpy()
     started = time.process_time()
-    found = judged(model, layer, units, survey, pictures)
+    found = {}
+    for shape in {images.shape for images in pictures.values()}:  # each at its own size, as `Rendering.judged` does
+        alike_in_size = {way: images for way, images in pictures.items() if images.shape == shape}
+        found |= judged(model, layer, units, survey, alike_in_size)
     per_picture = (time.process_time() - started) / sum(map(len, pictures.values()))
     heads = [*_VERDICTS, *_MEASURES, "routes of two seeds (of two units)", "seconds"]
     print(f"\n{name}, {layer}: {len(units)} units, {options.steps} steps, {len(survey):,} photos: median (quartiles)\n")
     print("| | " + " | ".join(heads) + " |\n|" + " --- |" * (len(heads) + 1))
-    for way, measures in found.items():
+    for way in pictures:
+        measures = found[way]
         cells = [f"{np.mean(measures[verdict]):.0%}" for verdict in _VERDICTS]
         for measure in _MEASURES:
             low, middle, high = np.nanquantile(measures[measure], (0.25, 0.5, 0.75))

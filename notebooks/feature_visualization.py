@@ -154,12 +154,11 @@ settings = {
     "Fourier, transforms": {},
     "natural spectrum (MACO)": None,
 }
-larger = [transforms.RandomCrop(0.6, 0.1), *transforms.crops()[1:]]  # MACO's usual crops are for larger pictures
 found = {}
 for name, options in settings.items():
     goal = first - 2 * TotalVariation() * Magnitude(first) if "variation" in name else first
     found[name] = (
-        pellucid.render_magnitude_constrained(model, goal, steps=128, transforms=larger)
+        pellucid.render_magnitude_constrained(model, goal, steps=96)
         if options is None
         else pellucid.render(model, goal, steps=64, **options)
     )

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 import pellucid
-from pellucid.features import images, transforms
+from pellucid.features import images
 from pellucid.features.objectives import Interpolation, as_objective
 from pellucid.figures import sheet
 from pellucid.models import stages, usual_layers
@@ -160,13 +160,11 @@ sheet(clear.images, goals, columns=4)
 #
 # Only the *phase* of the spectrum is optimized; its magnitude is fixed to the mean of natural photos (Fel et al.
 # 2023, [arXiv 2306.06805](https://arxiv.org/abs/2306.06805)). The picture cannot become noise or a poster, whatever
-# the network would like. Its usual crops, of a quarter of the side, are made for large pictures; here they are larger.
+# the network would like. It is twice as large as what the network sees, and seen through two crops at each step. Where
+# the gradient went over all steps tells what the unit wanted; the rest may be left transparent.
 
 # %%
-larger = [transforms.RandomCrop(0.6, 0.1), *transforms.crops()[1:]]
-natural = pellucid.render_magnitude_constrained(
-    model, [f"{layer}:{unit}", f"{layer}:{other}"], size=128, steps=128, transforms=larger
-)
+natural = pellucid.render_magnitude_constrained(model, [f"{layer}:{unit}", f"{layer}:{other}"], steps=96, alpha=True)
 
 
 def spectrum(pixels: np.ndarray) -> np.ndarray:
@@ -181,12 +179,17 @@ def spectrum(pixels: np.ndarray) -> np.ndarray:
 
 photo_like = spectrum(cat.numpy().transpose(1, 2, 0))
 distance = {
-    name: np.abs(spectrum(found.images[1]) - photo_like).mean()
+    name: np.abs(spectrum(found.images[1][..., :3]) - photo_like).mean()
     for name, found in (("MACO", natural), ("Fourier", plain))
 }
 print("distance of the spectrum from the cat photo's:", distance)
 assert distance["MACO"] < distance["Fourier"]
-sheet([*natural.images, *plain.images], ["MACO", "MACO", "Fourier", "Fourier"], columns=4)
+sheet(
+    [*natural.images[..., :3], *natural.images, *plain.images],
+    ["MACO", "MACO", "with its opacity", "with its opacity", "Fourier", "Fourier"],
+    columns=6,
+    side=192,
+)
 
 # %% [markdown]
 # ## Accentuation, caricature, inversion

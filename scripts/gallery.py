@@ -129,6 +129,18 @@ GALLERY = [
         "One channel on a knot and on a vase, from three sides from which neither was optimized.",
     ),
     Entry(
+        "magnitude_constrained",
+        "The spectrum of photos",
+        """
+        units = ["mixed4d:52", "mixed4d:3", "mixed4d:200", "mixed4d:68", "mixed4d:120", "mixed4d:270"]
+        made = pellucid.render_magnitude_constrained(model, units, steps=128, alpha=True).images
+        whole = np.concatenate([made[..., :3], np.ones_like(made[..., 3:])], axis=3)
+        shown = np.concatenate([whole, made])
+        """,
+        6,
+        "Only phases are optimized, and the rest is clouds; below, transparent where the gradient did not go.",
+    ),
+    Entry(
         "caricature",
         "A photo, and what four layers made of it",
         """
