@@ -1,11 +1,11 @@
-"""What makes magnitude-constrained pictures fire their units: crops, views, learning rate, schedule, size.
+"""What makes magnitude-constrained pictures fire their units: crops, draws, learning rate, schedule, size.
 
     PELLUCID_DATA=../shared/data OMP_NUM_THREADS=1 python benchmarks/magnitude_constrained.py
     … --sheet sheet.png
 
 Some channels of InceptionV1, drawn by seed, are rendered with settings that differ in one thing each from a neighbour.
 Printed is how strongly each picture fires its unit, at the position where it does so most, beside the strongest of
-some photos; and the processor's seconds for a picture. All but the row with six views run the network equally often.
+some photos; and the processor's seconds for a picture. All but the row with six draws run the network equally often.
 """
 
 import argparse
@@ -40,17 +40,17 @@ _ROWS: dict[str, dict[str, Any]] = {
     "one crop of .25, 192 steps, 1.0 constant, natural contrast, 224 px": {
         **_EARLIER,
         **_SMALL,
-        "views": 1,
+        "draws": 1,
         "steps": 192,
         "parametrization": MagnitudeConstrained(1.5),
     },
-    "crops of .25, 1.0 constant, six views (three times the work)": {**_EARLIER, "views": 6},
+    "crops of .25, 1.0 constant, six draws (three times the work)": {**_EARLIER, "draws": 6},
     "crops of .25, 1.0 constant": _EARLIER,
     "crops of .25, 1.0 annealed": {**_EARLIER, "schedule": "anneal"},
     "crops of .5, 1.0 annealed": _HALF,
     "crops of .5, 0.3 annealed: kept": _NOW,
-    "one view, 192 steps": {**_NOW, "views": 1, "steps": 192},
-    "four views, 48 steps": {**_NOW, "views": 4, "steps": 48},
+    "one draw, 192 steps": {**_NOW, "draws": 1, "steps": 192},
+    "four draws, 48 steps": {**_NOW, "draws": 4, "steps": 48},
     "224 px": {**_NOW, "size": 224, "transforms": _crops(0.5, 224)},
     "standard() transforms, 224 px": {**_NOW, "size": 224, "transforms": standard()},
 }

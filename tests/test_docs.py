@@ -181,7 +181,10 @@ def test_commands_are_all_there():
 def test_papers_are_links_and_shapes_are_not():
     assert _linked("[rows][columns] and `x[0][1]`") == r"[rows]\[columns] and `x[0][1]`"
     assert _linked("(arXiv 2306.04719).") == "([arXiv 2306.04719](https://arxiv.org/abs/2306.04719))."
-    assert _linked("doi 10.23915/distill.00012.") == "[doi 10.23915/distill.00012](https://doi.org/10.23915/distill.00012)."
+    assert (
+        _linked("doi 10.23915/distill.00012.")
+        == "[doi 10.23915/distill.00012](https://doi.org/10.23915/distill.00012)."
+    )
 
 
 def test_pages_say_nothing_of_where_they_were_made():

@@ -121,9 +121,9 @@ def test_neither_the_global_generator_nor_the_time_matters(small):
         {"parametrization": CPPN(layers=3, width=8)},
         {"parametrization": MagnitudeConstrained(), "optimizer": "nadam"},
         {"transforms": (Pad(4), Jitter(6), Noise(0.1))},
-        {"views": 3},
-        {"views": 2, "alpha": True},
-        {"views": 2, "alpha": "gradient"},
+        {"draws": 3},
+        {"draws": 2, "alpha": True},
+        {"draws": 2, "alpha": "gradient"},
     ],
     ids=str,
 )
@@ -234,19 +234,19 @@ def gradients(monkeypatch) -> list[torch.Tensor]:
 @pytest.mark.parametrize(
     "objective", [channel("last", 1), channel("last", 1) - 0.5 * Likeness("block") - 0.1 * TotalVariation()]
 )
-def test_the_gradient_of_several_views_is_the_mean_of_single_draws(small, gradients, objective):
+def test_the_gradient_of_several_draws_is_the_mean_of_single_draws(small, gradients, objective):
     settings = {"transforms": (Jitter(9),), "copies": 2}
-    views = render(small, [objective, -objective], views=3, steps=1, **settings)
+    drawn = render(small, [objective, -objective], draws=3, steps=1, **settings)
     single = render(small, [objective, -objective], steps=3, **settings)
     together, *draws = gradients
     assert (draws[0] - draws[1]).abs().max() > 0.1 * draws[0].abs().max()
     torch.testing.assert_close(together, torch.stack(draws).mean(0), rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(views.objective[:, 0], single.objective.mean(1), rtol=1e-5)
+    np.testing.assert_allclose(drawn.objective[:, 0], single.objective.mean(1), rtol=1e-5)
 
 
 def test_each_view_has_a_background_of_its_own(small, gradients):
     settings = {"transforms": (), "alpha": True}
-    render(small, "last:1", views=2, steps=1, **settings)
+    render(small, "last:1", draws=2, steps=1, **settings)
     render(small, "last:1", steps=2, **settings)
     together, *draws = gradients
     assert not torch.allclose(draws[0], draws[1], rtol=1e-2)
@@ -259,7 +259,7 @@ def test_a_dead_picture_is_helped_where_no_view_reaches_it():
         module[0].weight.fill_(1 / 75)
         module[0].bias.fill_(-0.55)  # silent on grey
     asleep = pellucid.wrap(module, size=32)
-    assert render(asleep, "1:0", views=2, steps=16, transforms=(Jitter(4),)).objective[0, -1] > 0
+    assert render(asleep, "1:0", draws=2, steps=16, transforms=(Jitter(4),)).objective[0, -1] > 0
 
 
 def test_gradient_opacity_is_the_networks_own_gradient(small):
@@ -292,7 +292,7 @@ def test_gradient_opacity_is_summed_over_the_steps_and_changes_nothing_else():
     np.testing.assert_array_equal(traced.snapshots[20], traced.images)
 
 
-def test_a_picture_seen_once_is_found_in_caches_from_before_there_were_views(small, tmp_path):
+def test_a_picture_seen_once_is_found_in_caches_from_before_there_were_draws(small, tmp_path):
     cache = RenderCache(tmp_path)
     once = render(small, "last:1", cache=cache)
     (entry,) = tmp_path.rglob("*.json")
@@ -301,14 +301,14 @@ def test_a_picture_seen_once_is_found_in_caches_from_before_there_were_views(sma
         *("size", "steps", "parametrization", "transforms", "learning_rate", "optimizer", "betas", "schedule"),
         *("precision", "seed", "snapshots"),
     ]
-    assert once.provenance["settings"]["views"] == 1
-    for change in ({"views": 2}, {"alpha": "gradient"}):
+    assert once.provenance["settings"]["draws"] == 1
+    for change in ({"draws": 2}, {"alpha": "gradient"}):
         other = render(small, "last:1", cache=cache, **change)
         assert other.provenance["from_cache"] == 0
         again = render(small, "last:1", cache=cache, **change)
         assert again.provenance["from_cache"] == 1
         np.testing.assert_array_equal(again.images, other.images)
-    assert render(small, "last:1", cache=cache, views=1, alpha=False).provenance["from_cache"] == 1
+    assert render(small, "last:1", cache=cache, draws=1, alpha=False).provenance["from_cache"] == 1
 
 
 def test_starting_from_an_image(small):
@@ -535,7 +535,7 @@ def test_provenance_says_everything_that_matters(small):
             InputError,
             "cannot start from an image",
         ),
-        ("block:1", {"views": 0}, InputError, "views is 0; expected 1 or more"),
+        ("block:1", {"draws": 0}, InputError, "draws is 0; expected 1 or more"),
         ("block:1", {"alpha": "gradients"}, InputError, "alpha is 'gradients'; expected True or False or 'gradient'"),
         ("block:1", {"alpha": "gradient", "parametrization": Alpha()}, InputError, "does not go with Alpha"),
         pytest.param("block:1", {"optimizer": "sgd"}, InputError, "optimizer is 'sgd'"),

@@ -155,7 +155,7 @@ def test_magnitude_constrained_renderings_rise(small):
     made = pellucid.render_magnitude_constrained(small, ["block:7", "last:1"], **SETTINGS)
     settings = made.provenance["settings"]
     assert settings["optimizer"] == "nadam"
-    assert settings["views"] == 2
+    assert settings["draws"] == 2
     assert [kind["kind"] for kind in settings["transforms"]] == ["RandomCrop", "Scale", "Window", "Noise"]
     assert (made.objective[:, -10:].mean(1) > made.objective[:, :3].mean(1)).all()
 

@@ -42,7 +42,7 @@ class Settings:
     precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = 0
     snapshots: tuple[int, ...] = ()
-    views: int = 1
+    draws: int = 1
     traced: bool = False
     """Whether pictures get a fourth channel, opacity, by the gradient that reached each pixel."""
 
@@ -176,7 +176,7 @@ def optimize(
                 group["lr"] = settings.learning_rate * _schedule(settings, step)
             picture = parametrization.decode(parameters, shape)
             canvas, opacity = _split(picture, shape)
-            seen = _views(canvas, opacity, settings, generators)
+            seen = _drawn(canvas, opacity, settings, generators)
             evaluate = partial(worth, seen, canvas, opacity)
             values = evaluate()
             if not values.requires_grad:
@@ -190,7 +190,7 @@ def optimize(
                 strength = traced if strength is None else strength + traced
             gradients = [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, gradients, strict=True)]
             if help_dead and reached is not None:
-                asleep = (reached == 0).flatten(1).all(1).view(settings.views, -1).all(0)
+                asleep = (reached == 0).flatten(1).all(1).view(settings.draws, -1).all(0)
                 _revive(evaluate, parameters, gradients, asleep)
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter.grad = gradient
@@ -258,12 +258,12 @@ def _split(picture: Tensor, shape: Shape) -> tuple[Tensor, Tensor | None]:
     return picture[:, : shape[0]], picture[:, shape[0]]
 
 
-def _views(canvas: Tensor, opacity: Tensor | None, settings: Settings, generators: Sequence[torch.Generator]) -> Tensor:
+def _drawn(canvas: Tensor, opacity: Tensor | None, settings: Settings, generators: Sequence[torch.Generator]) -> Tensor:
     """All pictures after one draw of the transforms, then all after another, and so on."""
-    if settings.views > 1:
-        canvas = canvas.repeat(settings.views, 1, 1, 1)
-        opacity = None if opacity is None else opacity.repeat(settings.views, 1, 1)
-        generators = list(generators) * settings.views
+    if settings.draws > 1:
+        canvas = canvas.repeat(settings.draws, 1, 1, 1)
+        opacity = None if opacity is None else opacity.repeat(settings.draws, 1, 1)
+        generators = list(generators) * settings.draws
     transformed = apply_transforms(_on_background(canvas, opacity, generators), settings.transforms, generators)
     return transformed.view_as(transformed)  # what the network alone depends on, and no penalty of the canvas
 

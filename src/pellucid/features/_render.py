@@ -48,7 +48,7 @@ def render(
     betas: tuple[float, float] | None = None,
     copies: int = 1,
     start: Tensor | np.ndarray | None = None,
-    views: int = 1,
+    draws: int = 1,
     alpha: bool | Literal["gradient"] = False,
     snapshots: Sequence[int] = (),
     precision: Precision = "auto",
@@ -77,7 +77,7 @@ def render(
         copies: images for each target; with an objective that compares them (`objectives.Likeness`), optimized jointly.
         start: an image to start from, [channels, height, width] in [0, 1], instead of a random one; or one for each
             target, [targets, channels, height, width].
-        views: draws of the transforms in which each image is seen at a step; its worth is their mean. The gradient is
+        draws: of the transforms in which each image is seen at a step; its worth is their mean. The gradient is
             steadier, and a step costs as much as so many.
         alpha: give the images a fourth channel, opacity, and let them leave transparent what does not matter. With
             `"gradient"` the images are those without opacity, and it tells where the objective's gradient went: its
@@ -116,7 +116,7 @@ def render(
         betas,
         alpha,
         snapshots,
-        views,
+        draws,
     )
     goals = list(targets) if isinstance(targets, Sequence) and not isinstance(targets, str) else [targets]
     named = [pair for goal in goals for pair in _expand(model, goal)]
@@ -231,13 +231,13 @@ def _settings(
     betas: tuple[float, float] | None,
     alpha: bool | Literal["gradient"],
     snapshots: Sequence[int],
-    views: int,
+    draws: int,
 ) -> Settings:
     shape = height_and_width(model.size if size is None else size)
     if steps < 1:
         raise InputError(f"steps is {steps}; expected 1 or more.")
-    if views < 1:
-        raise InputError(f"views is {views}; expected 1 or more.")
+    if draws < 1:
+        raise InputError(f"draws is {draws}; expected 1 or more.")
     for name, value, known in (
         ("optimizer", optimizer, ("adam", "nadam")),
         ("schedule", schedule, ("constant", "anneal")),
@@ -268,7 +268,7 @@ def _settings(
         schedule=schedule,
         seed=seed,
         snapshots=tuple(sorted(set(snapshots))),
-        views=views,
+        draws=draws,
         traced=alpha == "gradient",
     )
 
@@ -352,7 +352,7 @@ def fast_bfloat16(device: torch.device) -> bool:
 def _recipe(model: Model, job: Job, settings: Settings, copy: int) -> dict[str, Any]:
     """Everything that one image depends on."""
     asked = describe(settings)
-    for name in ("views", "traced"):  # settings that came later: at their default, pictures made before are still found
+    for name in ("draws", "traced"):  # settings that came later: at their default, pictures made before are still found
         if getattr(settings, name) == getattr(Settings, name):
             del asked[name]
     recipe = {
@@ -519,7 +519,7 @@ def _title(layers: Sequence[str], model: Model) -> str:
 
 
 def _batch_size(model: Model, settings: Settings) -> int:
-    pixels = settings.size[0] * settings.size[1] * settings.views
+    pixels = settings.size[0] * settings.size[1] * settings.draws
     if model.device.type == "cuda":
         # About 1.2 kB for each pixel and image at GoogLeNet's width in bfloat16, twice that in float32; half the free
         # memory leaves room for wider networks, and running out halves the batch.

@@ -184,13 +184,13 @@ def render_magnitude_constrained(
     targets: Goal | Sequence[Goal],
     *,
     size: int | tuple[int, int] | None = None,
-    views: int = 2,
+    draws: int = 2,
     alpha: bool = False,
     **settings: Any,
 ) -> Rendering:
     """Images with the spectrum of natural photos, of which only the phase is optimized (MACO, arXiv 2306.06805).
 
-    The network sees crops of half the side, scaled to its own size, `views` of them at each step, with noise. NAdam,
+    The network sees crops of half the side, scaled to its own size, `draws` of them at each step, with noise. NAdam,
     annealed. Published are crops of a quarter of the side, 6 to 32 at each step, at a constant learning rate of 1.0;
     what that costs and gives: `docs/methods.md`.
 
@@ -198,7 +198,7 @@ def render_magnitude_constrained(
         targets: as for `render`.
         size: height and width of the images, px; by default twice the model's own, of which a crop is as large as what
             the network sees.
-        views: crops at each step; cost grows with it, and hardly with `size`.
+        draws: crops at each step; cost grows with it, and hardly with `size`.
         alpha: give the images a fourth channel, opacity, by the gradient that reached each pixel; see `render`.
         settings: passed on to `render`.
 
@@ -217,7 +217,7 @@ def render_magnitude_constrained(
     ):
         settings.setdefault(name, value)
     opacity = "gradient" if alpha else False
-    return render(model, targets, size=(height, width), views=views, alpha=opacity, **settings)
+    return render(model, targets, size=(height, width), draws=draws, alpha=opacity, **settings)
 
 
 def style_objective(

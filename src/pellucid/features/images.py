@@ -214,7 +214,7 @@ _NATURAL_SPECTRUM = ((0.148, 1.238), (0.188, 1.021), (0.263, 0.969))
 class MagnitudeConstrained:
     """Only the phase of the spectrum is optimized; its magnitude is that of natural photos (MACO, arXiv 2306.06805).
 
-    Meant for `optimizer="nadam"` and several views of crops at each step: `render_magnitude_constrained`.
+    Meant for `optimizer="nadam"` and several crops at each step: `render_magnitude_constrained`.
 
     Args:
         contrast: standard deviation of the picture before colours, at any size; photos have 1.3 to 1.8 of it.
