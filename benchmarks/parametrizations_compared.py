@@ -2,7 +2,7 @@
 
     PELLUCID_DATA=../shared/data OMP_NUM_THREADS=1 python benchmarks/parametrizations_compared.py --results pictures/
     … --models inception_v1 --units 6 --again 0 --steps 96 --photos 300 --results pictures/
-    … --models timm:deit_tiny_patch16_224 --layers blocks.6 logits --units 6 --again 0 --steps 96 --photos 300 \\
+    … --models timm:deit_tiny_patch16_224 --layers blocks.6 --units 24 --again 0 --steps 96 --photos 300 \\
         --only Fourier --results pictures/
     … --results pictures/ --sheet docs/images/parametrizations_compared.webp
 

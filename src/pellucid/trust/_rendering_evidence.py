@@ -107,7 +107,7 @@ def likeness_evidence(
     """What a likeness says.
 
     Args:
-        headline: whether it speaks against the picture, too, where this is neither like nor unlike.
+        headline: whether it speaks against the picture, too, where this is neither like nor unlike; not if `beyond`.
         silent: whether the unit does not fire on the picture.
         beyond: whether compared is what goes beyond photos by chance, see `compare_routes`.
     """
@@ -116,7 +116,7 @@ def likeness_evidence(
         f"{says_so}likeness {as_said(like.cosine)}, of those photos to one another {as_said(like.own)}, to {others} "
         f"{as_said(like.others)}"
     )
-    alike, unlike = like.value >= _ALIKE, like.value < (_ALIKE if headline else _UNLIKE)
+    alike, unlike = like.value >= _ALIKE, like.value < (_ALIKE if headline and not beyond else _UNLIKE)
     if not like.tells:
         said = (
             f"This says nothing here: in {layer}, the photos that fire the unit are no more like one another "
