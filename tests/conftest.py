@@ -18,11 +18,6 @@ import torch  # noqa: E402  # OpenMP reads the lines above when it is loaded
 import pellucid  # noqa: E402
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Three workers for two cores: tests of pages wait as long as they compute."""
-    return max(1, (os.cpu_count() or 1) * 3 // 2)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests go first, so that no worker is left alone with one at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
