@@ -69,3 +69,4 @@ def test_the_sentence_says_what_was_compared():
     headlines = [each for each in evidence if each.name == SAME_CAUSE]
     assert len(headlines) == 2
     assert all("beyond what any photo does" in each.sentence for each in headlines)
+    assert not any(each.name == "meanings" for each in evidence)  # all photos would be of one kind

@@ -192,7 +192,7 @@ def render_magnitude_constrained(
 
     The network sees crops of half the side, scaled to its own size, `draws` of them at each step, with noise. NAdam,
     annealed. Published are crops of a quarter of the side, 6 to 32 at each step, at a constant learning rate of 1.0;
-    what that costs and gives: `docs/methods.md`.
+    what that costs and gives: `docs/features.md`.
 
     Args:
         targets: as for `render`.

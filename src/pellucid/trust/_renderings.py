@@ -257,7 +257,9 @@ class _InLayer:
             about = f"rendering:{re.sub('~[0-9]+$', '', next(iter(texts.values())))}"
             if len(texts) > 1:
                 found.append(spread_evidence(about, last, seen, own, others, self.photos.usual(unit, last)))
-            found.append(meanings_evidence(about, last, seen, own, others))
+            # Where the unit's own channel has most of every route, all photos would be of one kind.
+            if self.photos.usual(unit, last) is None:
+                found.append(meanings_evidence(about, last, seen, own, others))
         return found
 
 
